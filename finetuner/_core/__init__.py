@@ -1,0 +1,1 @@
+"""What every layer uses: codec, hashing, waiting, retry, concurrency, clock, workspace. Private."""

@@ -1,0 +1,1 @@
+"""Data: examples, data sets, formats, checks, analysis, review, duplicates, splits, privacy."""
