@@ -110,8 +110,8 @@ def _repeats(entries: list[Entry], rng: random.Random) -> list[Entry]:
     exact = [attrs.evolve(entry, kind="duplicate") for entry in sources[:_DUPLICATES]]
     failed = [attrs.evolve(entry, kind="error", answer=None) for entry in sources[_DUPLICATES:]]
     # A mistyped letter in a short message changes too much of it to be called a near duplicate.
-    long = [entry for entry in entries if entry.kind == "clean" and mistype(entry.text, seeded(0)) != entry.text]
-    longest = sorted(long, key=lambda entry: len(entry.text), reverse=True)[: len(long) // 3]
+    plain = [entry for entry in entries if entry.kind == "clean" and not entry.personal]
+    longest = sorted(plain, key=lambda entry: len(entry.text), reverse=True)[: len(plain) // 3]
     near = [
         attrs.evolve(entry, text=mistype(entry.text, rng), kind="near_duplicate")
         for entry in rng.sample(longest, _NEAR_DUPLICATES)

@@ -14,7 +14,15 @@ _LOWER_SHARE: Final = 0.08
 _UPPER_SHARE: Final = 0.01
 
 _GREETINGS: Final = ("Hi,", "Hello,", "Hey there,", "Good morning,", "Dear team,", "Hi all,", "Hello again,")
-_CLOSINGS: Final = ("Thanks", "Thank you!", "Cheers", "Kind regards", "thx", "Many thanks in advance", "Sent from my phone")
+_CLOSINGS: Final = (
+    "Thanks",
+    "Thank you!",
+    "Cheers",
+    "Kind regards",
+    "thx",
+    "Many thanks in advance",
+    "Sent from my phone",
+)
 _NAMES: Final = (
     "Amara Osei", "Ben Whitlock", "Chiara Donati", "Deepa Raman", "Elif Kaya", "Finn Gallagher", "Greta Holm",
     "Hugo Marchand", "Ines Duarte", "Jonas Brandt", "Kasia Nowak", "Liam Prescott", "Mei Tanaka", "Noor Haddad",
