@@ -126,7 +126,7 @@ def plan(seed: int = 0) -> tuple[Entry, ...]:
         seed: Equal seeds give equal plans.
 
     Returns:
-        About 1,700 entries over at least 1,500 distinct requests.
+        About 1,800 entries over at least 1,500 distinct requests.
     """
     rng = seeded(seed)
     entries = [_clean(request, rng) for request in logged_requests()]

@@ -6,7 +6,7 @@ from typing import Final
 
 from finetuner.demo.requests import Request, subjects
 
-_SUBJECT_SHARE: Final = 0.55
+_SUBJECT_SHARE: Final = 0.65
 _GREETING_SHARE: Final = 0.12
 _CLOSING_SHARE: Final = 0.15
 _TYPO_SHARE: Final = 0.15
