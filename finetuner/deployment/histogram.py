@@ -144,5 +144,5 @@ class HistogramRecorder:
 
 def _midpoint(index: int, scale: int) -> float:
     """`2 lower base / (1 + base)`: equally far from both ends of the bucket in relative terms."""
-    base = 2.0 ** (2.0**-scale)
-    return 2.0 ** math.ldexp(index, -scale) * (2 * base / (1 + base))
+    base = math.exp2(math.ldexp(1, -scale))
+    return math.exp2(math.ldexp(index, -scale)) * (2 * base / (1 + base))

@@ -98,15 +98,15 @@ def krippendorff_alpha(ratings: Sequence[Sequence[float | None]], *, level: Leve
     """
     require(len({len(row) for row in ratings}) == 1, "every rater needs one entry (or None) for each item")
     items = [[value for value in column if value is not None] for column in zip(*ratings, strict=True)]
-    items = [item for item in items if len(item) > 1]
-    totals = Counter(value for item in items for value in item)
+    counted = [Counter(item) for item in items if len(item) > 1]
+    totals = sum(counted, Counter[float]())
     n = totals.total()
     require(len(totals) > 1, "fewer than two different values in items with two ratings: alpha does not exist")
     weight = _squared_distances(totals, level)
     observed = sum(
-        first * second * weight[a, b] / (len(item) - 1)
-        for item in items
-        for a, first in (counts := Counter(item)).items()
+        first * second * weight[a, b] / (counts.total() - 1)
+        for counts in counted
+        for a, first in counts.items()
         for b, second in counts.items()
     )
     expected = sum(totals[a] * totals[b] * weight[a, b] for a in totals for b in totals) / (n - 1)
@@ -127,8 +127,8 @@ def _squared_distances(totals: Counter[float], level: Level) -> dict[tuple[float
             return float(a != b)
         if level == "ratio":
             require(a + b != 0, "ratio-scaled ratings must be above 0")
-            return ((a - b) / (a + b)) ** 2
-        return (position[a] - position[b]) ** 2
+            return math.pow((a - b) / (a + b), 2)
+        return math.pow(position[a] - position[b], 2)
 
     return {(a, b): squared(a, b) for a in values for b in values}
 

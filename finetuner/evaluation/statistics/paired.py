@@ -69,7 +69,7 @@ def mcnemar_exact(counts: PairedCounts) -> float:
         The p-value, 0..1; 1 when the models never disagree.
     """
     smaller, total = _discordant(counts)
-    return min(1.0, 2 * sum(_binomial_coefficients(total, smaller)) / 2**total)
+    return min(1.0, 2 * sum(_binomial_coefficients(total, smaller)) / (1 << total))
 
 
 def mcnemar_midp(counts: PairedCounts) -> float:
@@ -84,7 +84,7 @@ def mcnemar_midp(counts: PairedCounts) -> float:
     if 2 * smaller == total:
         return 1.0
     *rarer, observed = _binomial_coefficients(total, smaller)
-    return (2 * sum(rarer) + observed) / 2**total
+    return (2 * sum(rarer) + observed) / (1 << total)
 
 
 def mcnemar_chi2(counts: PairedCounts) -> HypothesisTest:

@@ -12,7 +12,7 @@ _MAX_TERMS = 100_000
 
 
 def normal_cdf(x: float) -> float:
-    """Probability that a standard normal variable is at most `x`; exact in both tails (complementary error function)."""
+    """Probability that a standard normal variable is at most `x`, to full precision in both tails."""
     return math.erfc(-x / math.sqrt(2)) / 2
 
 
