@@ -154,10 +154,16 @@ class Example:
     def content_hash(self) -> str:
         """SHA-256 of what a model would be trained on, metadata left out: 64 hexadecimal digits."""
         return json_sha256(
-            attrs.asdict(self, filter=lambda attribute, _: attribute.name != "metadata", retain_collection_types=False)
+            {
+                "messages": self.messages,
+                "preferred": self.preferred,
+                "rejected": self.rejected,
+                "tools": [dict(tool) for tool in self.tools],
+                "parallel_tool_calls": self.parallel_tool_calls,
+            }
         )
 
     @cached_property
     def prompt_hash(self) -> str:
         """SHA-256 of the prompt and tools alone: equal for two answers to the same request."""
-        return json_sha256([[attrs.asdict(message) for message in self.prompt], [dict(tool) for tool in self.tools]])
+        return json_sha256([self.prompt, [dict(tool) for tool in self.tools]])
