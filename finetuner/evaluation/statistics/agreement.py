@@ -74,7 +74,7 @@ def fleiss_kappa(table: Table) -> float:
     total = _total(table)
     raters = sum(table[0])
     require(raters > 1 and all(sum(row) == raters for row in table), "every item needs the same two or more raters")
-    shares = [sum(column) / total for column in zip(*table, strict=True)]
+    shares: list[float] = [sum(column) / total for column in zip(*table, strict=True)]
     chance = sum(share * share for share in shares)
     require(chance < 1, "only one category was used: chance agreement is 1 and kappa does not exist")
     observed = sum(sum(count * (count - 1) for count in row) for row in table) / (total * (raters - 1))

@@ -149,8 +149,7 @@ def _flipped_sums(differences: Scores, resamples: int, rng: np.random.Generator)
     sizes, counts = np.unique(np.abs(differences), return_counts=True)
     if sizes.size <= _MOST_DISTINCT:
         positive = rng.binomial(counts, 0.5, size=(resamples, sizes.size))
-        sums: Scores = (2.0 * positive - counts) @ sizes
-        yield sums
+        yield np.asarray((2.0 * positive - counts) @ sizes, dtype=np.float64)
         return
     total = float(differences.sum())
     for rows in _chunks(resamples, differences.size):
