@@ -6,7 +6,7 @@ Source: launchdarkly-server-sdk 9.18.2, evaluator.
 
 import hashlib
 
-from finetuner.evaluation.statistics.domain import require
+from finetuner.errors import UsageError
 
 _HEX_DIGITS = 15
 _LARGEST = float(0xFFFFFFFFFFFFFFF)
@@ -24,12 +24,12 @@ def unit_key(unit: object) -> str:
     Raises:
         UsageError: For anything else. Floats lose digits, and None or "" would give everybody the same bucket.
     """
-    require(
-        isinstance(unit, str | int) and not isinstance(unit, bool),
-        f"a unit of type {type(unit).__name__} cannot be assigned: give the user or conversation id as str or int",
-    )
+    if isinstance(unit, bool) or not isinstance(unit, str | int):
+        kind = type(unit).__name__
+        raise UsageError(f"a unit of type {kind} cannot be assigned: give the user or conversation id as str or int")
     text = str(unit)
-    require(bool(text), "the unit is empty: give the user or conversation id, or serve the base model unassigned")
+    if not text:
+        raise UsageError("the unit is empty: give the user or conversation id, or serve the base model unassigned")
     return text
 
 
@@ -66,6 +66,7 @@ def assigned_tuned(bucket: float, share: float) -> bool:
     Raises:
         UsageError: When the share is outside 0..1.
     """
-    require(0 <= share <= 1, f"share is {share}: give 0 (nobody) to 1 (everybody)")
+    if not 0 <= share <= 1:
+        raise UsageError(f"share is {share}: give 0 (nobody) to 1 (everybody)")
     # The largest bucket is exactly 1.0, which is not below a share of 1.
     return bucket < share or share == 1

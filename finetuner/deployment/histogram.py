@@ -133,7 +133,8 @@ class HistogramRecorder:
         if value == 0:
             self._zeros += 1
             return
-        require(0 < value < math.inf, f"{value} cannot be counted: give a finite value of at least 0")
+        if not 0 < value < math.inf:
+            raise UsageError(f"{value} cannot be counted: give a finite value of at least 0")
         index = bucket_index(value, self._scale)
         self._counts[index] = self._counts.get(index, 0) + 1
 
