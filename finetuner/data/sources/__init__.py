@@ -1,0 +1,1 @@
+"""Where records come from: files of several kinds, folders, standard input, memory."""

@@ -1,0 +1,92 @@
+"""Examples to files: all or nothing."""
+
+import csv
+import gzip
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from finetuner._core.codec import encode
+from finetuner._core.types import JsonObject
+from finetuner.data import formats
+from finetuner.data.ports import Examples
+from finetuner.errors import DataFormatError, UsageError
+
+
+def record_of(data: Examples, index: int, wire: formats.Format) -> JsonObject:
+    """The record of one example.
+
+    Raises:
+        DataFormatError: The format can't hold it; the message names its file, line and field.
+    """
+    try:
+        return wire.to_record(data[index])
+    except DataFormatError as error:
+        if error.line is not None:
+            raise
+        raise DataFormatError(
+            error.problem, file=data.file(index), line=data.line(index), field=error.field
+        ) from error
+
+
+def write_examples(data: Examples, path: Path, format: str | None) -> Path:
+    """Write examples to a file, which is replaced only when all are written.
+
+    Args:
+        data: The examples.
+        path: `.jsonl`, `.json` or `.csv`, also with `.gz`.
+        format: Wire format; by default OpenAI's, the one for preference pairs where the first example is one.
+
+    Raises:
+        DataFormatError: An example can't be held by the format.
+        UsageError: The file's kind can't hold the format.
+    """
+    wire = formats.get(format or default_format(data))
+    suffix = next((s for s in reversed(path.suffixes) if s != ".gz"), "")
+    if suffix in (".csv", ".tsv") and wire.NAME != "plain":
+        raise UsageError(f'a {suffix} file holds rows of the format "plain" only; write .jsonl')
+    records = (record_of(data, index, wire) for index in range(len(data)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with _open(temporary, compressed=path.suffix == ".gz") as file:
+            for piece in _pieces(records, suffix):
+                file.write(piece)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def default_format(data: Examples) -> str:
+    """OpenAI's format that suits the first example."""
+    return "openai-preference" if len(data) and data[0].preferred is not None else "openai"
+
+
+def _open(path: Path, *, compressed: bool) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path, "wb")) if compressed else path.open("wb")
+
+
+def _pieces(records: Iterator[JsonObject], suffix: str) -> Iterator[bytes]:
+    if suffix in (".csv", ".tsv"):
+        yield from _csv(records, "\t" if suffix == ".tsv" else ",")
+    elif suffix == ".json":
+        yield b"["
+        for n, record in enumerate(records):
+            yield (b",\n" if n else b"\n") + encode(record)
+        yield b"\n]\n"
+    else:
+        for record in records:
+            yield encode(record) + b"\n"
+
+
+def _csv(records: Iterator[JsonObject], delimiter: str) -> Iterator[bytes]:
+    held = list(records)
+    columns = list(dict.fromkeys(key for record in held for key in record))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, delimiter=delimiter, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(held)
+    yield text.getvalue().encode()
