@@ -6,7 +6,7 @@ import attrs
 import numpy as np
 
 from finetuner.errors import UsageError
-from finetuner.providers.local.features import Floats, SparseRows, Vocabulary
+from finetuner.providers.local.features import Floats, Rows, SparseRows, Vocabulary
 from finetuner.providers.local.sizes import ModelSize
 
 _ROWS_AT_ONCE = 64
@@ -51,7 +51,8 @@ class Classifier:
             One label for each text, and probabilities of shape (n_texts, n_labels) in the order of `labels`.
         """
         probabilities = self.probabilities(self.vocabulary.rows(texts))
-        return tuple(self.labels[column] for column in probabilities.argmax(axis=1)), probabilities
+        best: list[int] = probabilities.argmax(axis=1).tolist()
+        return tuple(self.labels[column] for column in best), probabilities
 
     def evaluate(self, texts: Sequence[str], labels: Sequence[str]) -> tuple[float, float]:
         """Mean loss in nats and share of right answers, over labeled texts.
@@ -63,7 +64,7 @@ class Classifier:
         """
         return self.evaluate_rows(self.vocabulary.rows(texts), label_numbers(labels, self.labels, n_texts=len(texts)))
 
-    def evaluate_rows(self, rows: SparseRows, targets: np.ndarray[tuple[int], np.dtype[np.intp]]) -> tuple[float, float]:
+    def evaluate_rows(self, rows: SparseRows, targets: Rows) -> tuple[float, float]:
         """Like `evaluate`, for texts that are rows already; -1 is a label that training never saw."""
         probabilities = self.probabilities(rows)
         right = np.where(targets >= 0, probabilities[np.arange(len(rows)), targets], np.float32(0))
@@ -83,13 +84,12 @@ class Classifier:
 
 def softmax(scores: Floats) -> Floats:
     """Scores of shape (n, n_labels) as probabilities that sum to 1 in each row."""
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    powers: Floats = np.exp(scores - scores.max(axis=1, keepdims=True))
+    total: Floats = powers.sum(axis=1, keepdims=True)
+    return powers / total
 
 
-def label_numbers(
-    labels: Sequence[str], known: Sequence[str], *, n_texts: int
-) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def label_numbers(labels: Sequence[str], known: Sequence[str], *, n_texts: int) -> Rows:
     """The place of each label among the known ones; -1 for one that isn't there.
 
     Raises:

@@ -42,7 +42,9 @@ _EDGE = np.array([1], np.uint64)
 def tokens(text: str) -> list[str]:
     """Words, numbers and punctuation marks of a text in lower case; at most the first 2,000."""
     plain = unicodedata.normalize("NFKC", text).lower().replace("\u2019", "'")
-    return [match.group()[:_LONGEST_WORD] for match, _ in zip(_TOKEN.finditer(plain), range(_LONGEST_TEXT), strict=False)]
+    return [
+        match.group()[:_LONGEST_WORD] for match, _ in zip(_TOKEN.finditer(plain), range(_LONGEST_TEXT), strict=False)
+    ]
 
 
 def stem(word: str) -> str:
@@ -83,7 +85,7 @@ class SparseRows:
         """
         lengths = self.starts[rows + 1] - self.starts[rows]
         ends = np.cumsum(lengths)
-        places = np.arange(lengths.sum()) + np.repeat(self.starts[rows] - ends + lengths, lengths)
+        places: Rows = np.arange(ends[-1]) + np.repeat(self.starts[rows] - ends + lengths, lengths)
         values = self.values[places]
         if rng is not None and keep < 1:
             values = values * (rng.random(len(values), np.float32) < keep) / np.float32(keep)
@@ -178,7 +180,9 @@ def _mix(first: _Hashes, second: _Hashes) -> _Hashes:
 
 
 def _hash(kind: str, text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{kind}{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+    return int.from_bytes(
+        hashlib.blake2b(f"{kind}{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little"
+    )
 
 
 @lru_cache(maxsize=50_000)

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 import numpy as np
-from numpy.typing import NDArray
 
 from finetuner.errors import UsageError
 from finetuner.providers.local.classifier import Classifier, label_numbers, softmax
@@ -222,9 +221,7 @@ class _Learner:
             fingerprint=fingerprint,
         )
 
-    def learn(
-        self, rows: SparseRows, batch: Rows, targets: NDArray[np.intp], *, step: int, decay: float
-    ) -> tuple[float, float]:
+    def learn(self, rows: SparseRows, batch: Rows, targets: Rows, *, step: int, decay: float) -> tuple[float, float]:
         """One step; gives the batch's mean loss before it and its share of right answers."""
         embedding, hidden_bias, output, output_bias = self.parameters
         hiding = np.random.default_rng([self.plan.seed, _HIDING, step])
@@ -238,7 +235,7 @@ class _Learner:
         by_score = probabilities
         by_score[places, targets] -= 1
         by_score /= np.float32(len(batch))
-        by_hidden = (by_score @ output.T) * (1 - hidden * hidden)
+        by_hidden: Floats = (by_score @ output.T) * (np.float32(1) - hidden * hidden)
         rate = self.plan.size.learning_rate * self.plan.learning_rate_multiplier * decay
         everything = slice(None)
         self._descend(0, columns, matrix.T @ by_hidden, rate)

@@ -26,7 +26,11 @@ class FeatureConfig:
     char_min: int = attrs.field(default=3, validator=attrs.validators.ge(1))
     char_max: int = attrs.field(default=5, validator=attrs.validators.le(12))
     stems: bool = True
-    min_count: int = attrs.field(default=2, validator=attrs.validators.ge(1))
+    min_count: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+
+    def __attrs_post_init__(self) -> None:
+        if self.char_min > self.char_max:
+            raise ValueError(f"char_min {self.char_min} is above char_max {self.char_max}")
 
 
 @attrs.frozen(kw_only=True)
@@ -61,7 +65,9 @@ def size_from(options: Mapping[str, object]) -> ModelSize:
     try:
         return cattrs.Converter(forbid_extra_keys=True, detailed_validation=False).structure(nested, ModelSize)
     except (ValueError, TypeError, cattrs.ForbiddenExtraKeysError) as error:
-        raise UsageError(f"the size of a local model isn't usable: {error}. Look at [models.options] in the catalog") from error
+        raise UsageError(
+            f"the size of a local model isn't usable: {error}. Look at [models.options] in the catalog"
+        ) from error
 
 
 def size_options(size: ModelSize) -> dict[str, int | float | bool]:
