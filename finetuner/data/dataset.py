@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
-from typing import overload
+from typing import Self, overload
 
 import attrs
 import numpy as np
@@ -39,11 +39,11 @@ class Dataset:
 
     source: str
     format: str | None = None
-    _records: Source = attrs.field(repr=False)
-    _wire: formats.Format | None = attrs.field(repr=False)
-    _decode: Callable[[JsonObject], Example] | None = attrs.field(repr=False)
-    _rows: Rows = attrs.field(repr=False)
-    _changes: tuple[Change, ...] = attrs.field(default=(), repr=False)
+    _records: Source = attrs.field(repr=False, alias="records")
+    _wire: formats.Format | None = attrs.field(repr=False, alias="wire")
+    _decode: Callable[[JsonObject], Example] | None = attrs.field(repr=False, alias="decode")
+    _rows: Rows = attrs.field(repr=False, alias="rows")
+    _changes: tuple[Change, ...] = attrs.field(default=(), repr=False, alias="changes")
 
     # -- touch: from files and back ------------------------------------------------------------------------------------
 
@@ -108,8 +108,8 @@ class Dataset:
     @overload
     def __getitem__(self, index: int, /) -> Example: ...
     @overload
-    def __getitem__(self, index: slice, /) -> "Dataset": ...
-    def __getitem__(self, index: int | slice, /) -> "Example | Dataset":
+    def __getitem__(self, index: slice, /) -> Self: ...
+    def __getitem__(self, index: int | slice, /) -> Example | Self:
         if isinstance(index, slice):
             return self.select(np.arange(len(self), dtype=np.int64)[index])
         return self._example(int(self._rows[index]))
@@ -154,7 +154,7 @@ class Dataset:
 
     # -- shape: new views ----------------------------------------------------------------------------------------------
 
-    def select(self, rows: Rows, /) -> "Dataset":
+    def select(self, rows: Rows, /) -> Self:
         """The rows of these numbers, in this order.
 
         Args:
@@ -164,15 +164,15 @@ class Dataset:
             UsageError: A number is out of range.
         """
         chosen = np.asarray(rows, dtype=np.int64)
-        if len(chosen) and not (0 <= int(chosen.min()) and int(chosen.max()) < len(self)):
+        if len(chosen) and (int(chosen.min()) < 0 or int(chosen.max()) >= len(self)):
             raise UsageError(f"rows must lie between 0 and {len(self) - 1}; got {chosen.min()} to {chosen.max()}")
         return attrs.evolve(self, rows=_fixed(self._rows[chosen]))
 
-    def filter(self, keep: Callable[[Example], bool]) -> "Dataset":
+    def filter(self, keep: Callable[[Example], bool]) -> Self:
         """Only the examples for which `keep` is true."""
         return self.select(np.flatnonzero([bool(keep(example)) for example in self]).astype(np.int64))
 
-    def map(self, change: Change) -> "Dataset":
+    def map(self, change: Change) -> Self:
         """Each example changed by a pure function, which is called whenever the example is read."""
         return attrs.evolve(self, changes=(*self._changes, change))
 
@@ -185,8 +185,9 @@ class Dataset:
         try:
             example: Example = record if self._decode is None else self._decode(formats.as_object(record))
         except DataFormatError as error:
-            place = {"file": self._records.file(row), "line": self._records.line(row)}
-            raise DataFormatError(error.problem, **place, field=error.field) from error
+            raise DataFormatError(
+                error.problem, file=self._records.file(row), line=self._records.line(row), field=error.field
+            ) from error
         for change in self._changes:
             example = change(example)
         return example

@@ -5,8 +5,18 @@ from typing import Protocol
 
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.examples import Example
-from finetuner.data.formats import openai, plain
-from finetuner.data.formats.fields import kind
+from finetuner.data.formats import (
+    alpaca,
+    finetuner,
+    openai,
+    plain,
+    preference,
+    prompt_completion,
+    sharegpt,
+    vertex,
+    vertex_preference,
+)
+from finetuner.data.shapes import is_object, kind
 from finetuner.errors import DataFormatError, UnknownNameError
 
 
@@ -34,13 +44,23 @@ class Format(Protocol):
         ...
 
 
-_FORMATS: tuple[Format, ...] = (openai, plain)
+_FORMATS: tuple[Format, ...] = (
+    finetuner,
+    openai,
+    preference,
+    vertex_preference,
+    vertex,
+    sharegpt,
+    alpaca,
+    prompt_completion,
+    plain,
+)
 """In the order in which they are tried: the more particular first."""
 
 
 def names() -> tuple[str, ...]:
     """Names of all formats."""
-    return tuple(format.NAME for format in _FORMATS)
+    return tuple(wire.NAME for wire in _FORMATS)
 
 
 def get(name: str) -> Format:
@@ -49,17 +69,17 @@ def get(name: str) -> Format:
     Raises:
         UnknownNameError: With the names that are known.
     """
-    for format in _FORMATS:
-        if name == format.NAME:
-            return format
+    for wire in _FORMATS:
+        if name == wire.NAME:
+            return wire
     raise UnknownNameError(f"no format {name!r}; known: {', '.join(names())}")
 
 
 def detect(records: Sequence[Json]) -> Format | None:
     """The format that most of some records have; None where none is recognized."""
-    found = [next((format for format in _FORMATS if format.detect(r)), None) for r in records if isinstance(r, dict)]
-    known = [format for format in found if format is not None]
-    return max(known, key=lambda format: sum(other is format for other in known), default=None)
+    found = [next((wire for wire in _FORMATS if wire.detect(record)), None) for record in records if is_object(record)]
+    known = [wire for wire in found if wire is not None]
+    return max(known, key=lambda wire: sum(other is wire for other in known), default=None)
 
 
 def as_object(record: Json) -> JsonObject:
@@ -68,6 +88,6 @@ def as_object(record: Json) -> JsonObject:
     Raises:
         DataFormatError: It is something else.
     """
-    if not isinstance(record, dict):
+    if not is_object(record):
         raise DataFormatError(f"the line is {kind(record)}, where an object is expected")
     return record

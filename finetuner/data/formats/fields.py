@@ -1,25 +1,12 @@
-"""Reading fields of a record, each failure with its path."""
+"""Reading fields of a record, each failure with its path; and refusing what a format can't hold."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from finetuner._core.types import Json, JsonObject
+from finetuner.data.examples import Example, Message
+from finetuner.data.shapes import is_list, is_object, kind
 from finetuner.errors import DataFormatError
-
-_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (str, "text"),
-    (bool, "true or false"),
-    ((int, float), "a number"),
-    (dict, "an object"),
-    (list, "a list"),
-)
-
-
-def kind(value: Json) -> str:
-    """A JSON value's type, in words."""
-    if value is None:
-        return "null"
-    return next((words for types, words in _KINDS if isinstance(value, types)), type(value).__name__)
 
 
 def bad(field: str, message: str) -> DataFormatError:
@@ -29,14 +16,14 @@ def bad(field: str, message: str) -> DataFormatError:
 
 def obj(value: Json, field: str) -> JsonObject:
     """The value as an object."""
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise bad(field, f"is {kind(value)}, where an object is expected")
     return value
 
 
 def items(value: Json, field: str) -> list[Json]:
     """The value as a list."""
-    if not isinstance(value, list):
+    if not is_list(value):
         raise bad(field, f"is {kind(value)}, where a list is expected")
     return value
 
@@ -65,3 +52,36 @@ def listed(keys: Iterable[Any]) -> str:
     names = [f'"{key}"' for key in keys]
     shown = ", ".join(names[:10])
     return f"{shown}, …" if len(names) > 10 else shown or "none"  # noqa: PLR2004  # as the docstring says
+
+
+def text_only(example: Example, format: str) -> None:
+    """Refuse whatever isn't plain turns of text by system, user and assistant.
+
+    Raises:
+        DataFormatError: With the field that the format can't hold.
+    """
+    if example.preferred is not None or example.rejected is not None:
+        raise bad("preferred", f'"{format}" has no place for a preference pair')
+    if example.tools:
+        raise bad("tools", f'"{format}" has no place for tools')
+    for n, message in enumerate(example.messages):
+        field = f"messages[{n}]"
+        if message.tool_calls or message.role == "tool":
+            raise bad(field, f'"{format}" has no place for tool calls and their answers')
+        if not isinstance(message.content, str):
+            raise bad(f"{field}.content", f'"{format}" holds text only')
+        if message.name is not None:
+            raise bad(f"{field}.name", f'"{format}" has no place for a speaker\'s name')
+        unweighted(message, field, format)
+
+
+def unweighted(message: Message, field: str, format: str) -> None:
+    """Refuse a weight of 0: without it, the message would be learned.
+
+    Raises:
+        DataFormatError: The weight is 0.
+    """
+    if message.weight == 0:
+        raise bad(
+            f"{field}.weight", f'is 0, and "{format}" can\'t leave a message out of training; drop or split the example'
+        )

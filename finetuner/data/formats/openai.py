@@ -7,12 +7,13 @@ written: the provider refuses keys that it doesn't know. The older `functions` a
 Source: OpenAI's fine-tuning guide and API reference, 2026-06.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.examples import Example, MediaPart, Message, Part, TextPart, ToolCall
 from finetuner.data.formats import fields
+from finetuner.data.shapes import is_list, kind
 
 NAME: Final = "openai"
 
@@ -20,10 +21,12 @@ ROLES: Final = ("system", "developer", "user", "assistant", "tool")
 KEYS: Final = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 _OLD_TOOL: Final = "function"
 
+PartWriter = Callable[[Part, str], JsonObject]
+
 
 def detect(record: JsonObject) -> bool:
     """Whether the record has a list of messages."""
-    return isinstance(record.get("messages"), list)
+    return is_list(record.get("messages"))
 
 
 def from_record(record: JsonObject) -> Example:
@@ -65,9 +68,9 @@ def messages_from(value: Json, field: str) -> tuple[Message, ...]:
     return tuple(message_from(item, f"{field}[{n}]") for n, item in enumerate(fields.items(value, field)))
 
 
-def messages_to(messages: tuple[Message, ...], field: str) -> list[JsonObject]:
-    """The list of messages."""
-    return [message_to(message, f"{field}[{n}]") for n, message in enumerate(messages)]
+def messages_to(messages: tuple[Message, ...], field: str, *, part: PartWriter | None = None) -> list[JsonObject]:
+    """The list of messages; `part` writes the parts of a content, OpenAI's way by default."""
+    return [message_to(message, f"{field}[{n}]", part=part) for n, message in enumerate(messages)]
 
 
 def message_from(value: Json, field: str) -> Message:
@@ -90,11 +93,11 @@ def message_from(value: Json, field: str) -> Message:
     )
 
 
-def message_to(message: Message, field: str) -> JsonObject:
+def message_to(message: Message, field: str, *, part: PartWriter | None = None) -> JsonObject:
     """The record of one message."""
     record: JsonObject = {"role": message.role}
     if message.content is not None or not message.tool_calls:
-        record["content"] = _content_to(message.content, f"{field}.content")
+        record["content"] = _content_to(message.content, f"{field}.content", part or part_to)
     if message.name is not None:
         record["name"] = message.name
     if message.tool_calls:
@@ -107,6 +110,20 @@ def message_to(message: Message, field: str) -> JsonObject:
     if message.weight is not None:
         record["weight"] = message.weight
     return record
+
+
+def part_to(part: Part, field: str) -> JsonObject:
+    """The record of a piece of text or an image."""
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": part.text}
+    if part.uri.startswith("gs://"):
+        raise fields.bad(field, "lies in Cloud Storage, where OpenAI can't read it; give an https:// or data: address")
+    if part.mime_type is not None and not part.mime_type.startswith("image/"):
+        raise fields.bad(field, f"is {part.mime_type}; OpenAI trains on images only")
+    image: JsonObject = {"url": part.uri}
+    if part.detail is not None:
+        image["detail"] = part.detail
+    return {"type": "image_url", "image_url": image}
 
 
 def tools_from(record: JsonObject, field: str) -> tuple[JsonObject, ...]:
@@ -135,7 +152,7 @@ def flag(value: Json, field: str) -> bool | None:
     """True, false, or None where it is null or absent."""
     if value is None or isinstance(value, bool):
         return value
-    raise fields.bad(field, f"is {fields.kind(value)}, where true or false is expected")
+    raise fields.bad(field, f"is {kind(value)}, where true or false is expected")
 
 
 def _weight(value: Json, field: str) -> int | None:
@@ -166,27 +183,20 @@ def _part_from(value: Json, field: str) -> Part:
                 uri=fields.text(fields.required(image, "url", f"{field}.image_url"), f"{field}.image_url.url"),
                 detail=fields.optional_text(image.get("detail"), f"{field}.image_url.detail"),
             )
+        case "media":  # written by the format "finetuner"
+            return MediaPart(
+                uri=fields.text(fields.required(part, "uri", field), f"{field}.uri"),
+                mime_type=fields.optional_text(part.get("mime_type"), f"{field}.mime_type"),
+                detail=fields.optional_text(part.get("detail"), f"{field}.detail"),
+            )
         case other:
             raise fields.bad(f"{field}.type", f'{other!r} is neither "text" nor "image_url"')
 
 
-def _content_to(content: str | tuple[Part, ...] | None, field: str) -> Json:
+def _content_to(content: str | tuple[Part, ...] | None, field: str, write: PartWriter) -> Json:
     if content is None or isinstance(content, str):
         return content
-    return [_part_to(part, f"{field}[{n}]") for n, part in enumerate(content)]
-
-
-def _part_to(part: Part, field: str) -> JsonObject:
-    if isinstance(part, TextPart):
-        return {"type": "text", "text": part.text}
-    if part.uri.startswith("gs://"):
-        raise fields.bad(field, "lies in Cloud Storage, where OpenAI can't read it; give an https:// or data: address")
-    if part.mime_type is not None and not part.mime_type.startswith("image/"):
-        raise fields.bad(field, f"is {part.mime_type}; OpenAI trains on images only")
-    image: JsonObject = {"url": part.uri}
-    if part.detail is not None:
-        image["detail"] = part.detail
-    return {"type": "image_url", "image_url": image}
+    return [write(part, f"{field}[{n}]") for n, part in enumerate(content)]
 
 
 def _calls_from(record: JsonObject, field: str) -> tuple[ToolCall, ...]:
@@ -211,4 +221,3 @@ def _call_from(value: Json, field: str, *, old: bool) -> ToolCall:
 
 def _old_id(name: str) -> str:
     return f"call_{name}"
-

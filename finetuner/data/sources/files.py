@@ -50,7 +50,8 @@ def _expand(path: str | Path) -> list[Path]:
     if place.exists():
         return [place]
     if glob.has_magic(str(path)):
-        found = sorted(file for file in map(Path, glob.glob(str(place), recursive=True)) if file.is_file())
+        matches = glob.glob(str(place), recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+        found = sorted(file for file in map(Path, matches) if file.is_file())
         if found:
             return found
         raise DataFormatError("no file matches the pattern", file=str(path))

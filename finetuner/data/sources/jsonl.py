@@ -41,7 +41,7 @@ class Lines:
     starts: NDArray[np.int64] = attrs.field(repr=False)
     ends: NDArray[np.int64] = attrs.field(repr=False)
     numbers: NDArray[np.int64] = attrs.field(repr=False)
-    _buffer: Buffer = attrs.field(repr=False)
+    _buffer: Buffer = attrs.field(repr=False, alias="buffer")
 
     def __len__(self) -> int:
         return len(self.starts)

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from finetuner._core.types import Json
+from finetuner.data.shapes import is_list, is_object
 from finetuner.data.sources.source import Problem
 
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024
@@ -47,41 +48,46 @@ def parse(text: bytes, *, torn: bool = False, limit: int = MAX_LINE_BYTES) -> Js
         return _too_deep()
     except msgspec.DecodeError as error:
         return _malformed(text, str(error), torn=torn)
+    return _ambiguity(text, value) or value
+
+
+def _ambiguity(text: bytes, value: Json) -> Problem | None:
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         return _too_deep()
-    if len(_KEY_END.findall(text)) != _keys(value):
-        repeated = _duplicate(text)
-        if repeated is not None:
-            return Problem(
-                code="duplicate_key",
-                message=f'the key "{repeated}" occurs twice in one object, so one of the two values would be lost',
-                fix="Keep one of them",
-            )
-    return value
+    if len(_KEY_END.findall(text)) == _keys(value):
+        return None
+    repeated = _duplicate(text)
+    if repeated is None:
+        return None
+    return Problem(
+        code="duplicate_key",
+        message=f'the key "{repeated}" occurs twice in one object, so one of the two values would be lost',
+        fix="Keep one of them",
+    )
 
 
 def _keys(value: Json) -> int:
-    if isinstance(value, dict):
+    if is_object(value):
         return len(value) + sum(map(_keys, value.values()))
-    if isinstance(value, list):
+    if is_list(value):
         return sum(map(_keys, value))
     return 0
 
 
 def _depth(value: Json) -> int:
-    depth, layer = 0, [value]
-    while layer := [item for item in layer if isinstance(item, dict | list)]:
-        depth += 1
-        layer = [inner for item in layer for inner in (item.values() if isinstance(item, dict) else item)]
-    return depth
+    if is_object(value):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if is_list(value):
+        return 1 + max(map(_depth, value), default=0)
+    return 0
 
 
 def _duplicate(text: bytes) -> str | None:
     def unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            seen: set[str] = set()
-            raise _DuplicateKeyError(next(key for key, _ in pairs if key in seen or seen.add(key)))
+            keys = [key for key, _ in pairs]
+            raise _DuplicateKeyError(next(key for key in keys if keys.count(key) > 1))
         return found
 
     try:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from finetuner._core.types import Json, JsonObject
+from finetuner.data.shapes import is_list, is_object
 from finetuner.data.sources.jsontext import MAX_LINE_BYTES, parse
 from finetuner.data.sources.source import Problem, Table
 from finetuner.errors import DataFormatError
@@ -37,7 +38,10 @@ def csv_table(data: bytes, *, name: str, delimiter: str) -> Table:
         try:
             cells = next(rows, None)
         except csv.Error as error:
-            records.append(Problem(code="invalid_csv", message=f"this isn't CSV: {error}", fix="Quote cells with quotes"))
+            problem = Problem(
+                code="invalid_csv", message=f"this isn't CSV: {error}", fix='Write quotes inside a cell as ""'
+            )
+            records.append(problem)
             lines.append(line)
             line = rows.line_num + 1
             continue
@@ -100,11 +104,11 @@ def _row(header: list[str], cells: list[str]) -> JsonObject | Problem:
 
 
 def _records(value: Json) -> list[Json]:
-    if isinstance(value, list):
+    if is_list(value):
         return value
-    if isinstance(value, dict):
-        lists = [value[key] for key in _WRAPPERS if isinstance(value.get(key), list)]
-        if len(lists) == 1 and all(isinstance(item, dict) for item in lists[0]):
+    if is_object(value):
+        lists = [inner for key in _WRAPPERS if is_list(inner := value.get(key))]
+        if len(lists) == 1 and all(map(is_object, lists[0])):
             return lists[0]
     return [value]
 
