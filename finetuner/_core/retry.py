@@ -1,6 +1,6 @@
 """Retrying what is worth retrying: the only module that knows tenacity."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import tenacity
@@ -37,5 +37,16 @@ def retrying(call: Callable[[], T], *, attempts: int = 4, clock: Clock = SYSTEM_
         wait=_wait,
         stop=tenacity.stop_after_attempt(attempts),
         sleep=clock.sleep,
+        reraise=True,
+    )(call)
+
+
+async def retrying_async(call: Callable[[], Awaitable[T]], *, attempts: int = 4, clock: Clock = SYSTEM_CLOCK) -> T:
+    """Like `retrying`, without blocking the event loop."""
+    return await tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(_retryable),
+        wait=_wait,
+        stop=tenacity.stop_after_attempt(attempts),
+        sleep=clock.sleep_async,
         reraise=True,
     )(call)
