@@ -1,0 +1,74 @@
+"""Training lines as the embedded model takes them: OpenAI's chat format, one text and one answer each."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from finetuner._core import codec
+from finetuner.data.examples import Example
+from finetuner.data.formats import openai
+from finetuner.errors import DataFormatError
+
+FORMAT: Final = openai.NAME
+
+
+@attrs.frozen
+class Labeled:
+    """What there is to learn.
+
+    Attributes:
+        texts: What users said.
+        answers: The completion of each.
+    """
+
+    texts: tuple[str, ...]
+    answers: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read(path: Path, name: str) -> Labeled:
+    """All pairs of a file.
+
+    Args:
+        path: A JSONL file.
+        name: What to call it in errors.
+
+    Raises:
+        DataFormatError: A line can't be learned; with its number and field.
+    """
+    pairs = list(_pairs(path, name))
+    return Labeled(tuple(text for text, _ in pairs), tuple(answer for _, answer in pairs))
+
+
+def pair(example: Example) -> tuple[str, str]:
+    """The user's text and the answer to learn.
+
+    Raises:
+        DataFormatError: One of them is empty.
+    """
+    text, answer = example.user_text, example.completion.strip()
+    if not text.strip():
+        raise DataFormatError("has no user message with text; embedded models learn from text", field="messages")
+    if not answer:
+        raise DataFormatError("doesn't end with an assistant message that has text to learn", field="messages")
+    return text, answer
+
+
+def _pairs(path: Path, name: str) -> Iterator[tuple[str, str]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = codec.decode(line)
+                if not isinstance(record, dict):
+                    raise DataFormatError("isn't a JSON object")
+                yield pair(openai.from_record(record))
+            except DataFormatError as error:
+                raise DataFormatError(error.problem, file=name, line=number, field=error.field) from error
+            except ValueError as error:
+                raise DataFormatError(f"isn't JSON: {error}", file=name, line=number) from error
