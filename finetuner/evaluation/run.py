@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypedDict
 
 import attrs
 
@@ -33,6 +34,21 @@ OnProgress = Callable[[Progress], None]
 """Told after every answer that is kept."""
 
 _OPTIONS = CompletionOptions()
+
+
+class EvaluateOptions(TypedDict, total=False):
+    """The keyword arguments of `evaluate`, for what evaluates several models alike."""
+
+    metrics: Sequence[MetricLike] | None
+    task: Task | None
+    journal: Journal | None
+    workspace: Place
+    concurrency: int
+    max_usd: float | None
+    options: CompletionOptions
+    on_progress: OnProgress | None
+    allow_training_rows: bool
+    clock: Clock
 
 
 def evaluate(
@@ -77,7 +93,7 @@ def evaluate(
         UsageError: There are no rows, metrics don't fit, or `max_usd` can't be kept.
         JournalError: Answers can't be kept.
     """
-    with _opened(journal, workspace) as records:
+    with opened(journal, workspace) as records:
         session = Session.prepare(
             model, data, records, Settings(metrics=metrics, task=task, options=options, max_usd=max_usd)
         )
@@ -102,7 +118,7 @@ async def evaluate_async(
     clock: Clock = SYSTEM_CLOCK,
 ) -> Evaluation:
     """Like `evaluate`, without blocking the event loop; `on_progress` is called from a thread."""
-    with _opened(journal, workspace) as records:
+    with opened(journal, workspace) as records:
         session = Session.prepare(
             model, data, records, Settings(metrics=metrics, task=task, options=options, max_usd=max_usd)
         )
@@ -269,7 +285,7 @@ def evaluation_id(model: Model, data: LabeledData, options: CompletionOptions) -
 
 
 @contextmanager
-def _opened(journal: Journal | None, workspace: Place) -> Generator[EvaluationRecords]:
+def opened(journal: Journal | None, workspace: Place) -> Generator[EvaluationRecords]:
     """The records of a given journal, or of one that is closed at the end."""
     if journal is not None:
         yield EvaluationRecords(journal)

@@ -24,7 +24,7 @@ from finetuner.errors import (
 )
 from finetuner.evaluation.run import evaluate, evaluate_async
 from finetuner.providers.catalog import Prices
-from finetuner.providers.ports import Completion
+from finetuner.providers.ports import Completion, CompletionOptions
 from finetuner.records.evaluations import EvaluationRecords
 from finetuner.records.journal import Journal
 from finetuner.records.tables import datasets, jobs
@@ -165,7 +165,6 @@ def test_answers_beside_a_bug_are_kept(rows, model, place):
 def test_the_budget_is_kept(rows, model, place):
     """Stops before the money is gone, keeps what it bought, and goes on with more."""
     prices = Prices(input=1000.0, output=1000.0)  # 10 + 2 tokens: 0.012 USD an answer
-    from finetuner.providers.ports import CompletionOptions  # noqa: PLC0415
 
     options = CompletionOptions(max_tokens=10)
     answering, completer = model(right, prices=prices)
