@@ -45,8 +45,8 @@ def _open(distinct: int, total: int) -> Finding:
     return Finding(
         severity="warning",
         code="not_closed_set",
-        message=f"{distinct:,} of {total:,} answers are different: an embedded model only chooses among answers that it "
-        "has seen, so it will repeat the nearest known one",
+        message=f"{distinct:,} of {total:,} answers are different: an embedded model only chooses among answers that "
+        "it has seen, so it will repeat the nearest known one",
         fix="train a generative base model for open-ended answers, or reduce the answers to labels",
     )
 
@@ -61,10 +61,10 @@ def _single(answer: str) -> Finding:
 
 
 def _rare(rare: list[str], distinct: int) -> Finding:
-    shown = ", ".join(repr(answer[:40]) for answer in rare[:_SHOWN])
+    shown = ", ".join([repr(answer[:40]) for answer in rare[:_SHOWN]] + ["…"] * (len(rare) > _SHOWN))
     return Finding(
         severity="warning",
         code="few_examples_per_answer",
-        message=f"{len(rare)} of {distinct} answers have fewer than {_FEW} examples: {shown}{', …' if len(rare) > _SHOWN else ''}",
+        message=f"{len(rare)} of {distinct} answers have fewer than {_FEW} examples: {shown}",
         fix=f"collect at least {_FEW} examples of each answer, or merge rare answers",
     )

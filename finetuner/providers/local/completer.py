@@ -19,9 +19,9 @@ from finetuner.errors import NotFoundError
 from finetuner.providers.catalog import Catalog
 from finetuner.providers.local import mapping, weights, zero_shot
 from finetuner.providers.local.classifier import Classifier
-from finetuner.providers.local.features import FeatureConfig, tokens
+from finetuner.providers.local.features import tokens
 from finetuner.providers.local.mapping import NAME, rejected
-from finetuner.providers.local.sizes import size_from
+from finetuner.providers.local.sizes import FeatureConfig, size_from
 from finetuner.providers.local.store import Store
 from finetuner.providers.ports import SUCCEEDED, Completion, CompletionChunk, CompletionOptions, Usage
 
@@ -43,7 +43,7 @@ class LocalCompleter:
 
     store: Store
     catalog: Catalog
-    _paths: dict[str, Path] = attrs.field(factory=dict, init=False, eq=False, repr=False)  # found once; never change
+    _paths: dict[str, Path] = attrs.field(factory=dict[str, Path], init=False, eq=False, repr=False)  # never change
 
     def complete(self, model: str, messages: Sequence[Message], options: CompletionOptions) -> Completion:
         """The answer.

@@ -17,7 +17,7 @@ from finetuner.errors import NotFoundError, RequestRejectedError
 from finetuner.providers.catalog import BaseModel, Catalog
 from finetuner.providers.local import mapping
 from finetuner.providers.local.liveness import ProcessIdentity
-from finetuner.providers.local.mapping import NAME, Hyperparameters, JobRecord, JobState, rejected
+from finetuner.providers.local.mapping import NAME, Hyperparameters, JobRecord, rejected
 from finetuner.providers.local.sizes import size_from, size_options
 from finetuner.providers.local.store import CANCEL, PAUSE, JobFolder, Store
 from finetuner.providers.ports import (

@@ -21,7 +21,7 @@ from finetuner.errors import DataFormatError, FinetunerError, NotFoundError
 from finetuner.providers.local import learning, mapping, reading, weights
 from finetuner.providers.local.features import tokens
 from finetuner.providers.local.liveness import ProcessIdentity
-from finetuner.providers.local.mapping import Hyperparameters, JobState, ResolvedHyperparameters
+from finetuner.providers.local.mapping import Hyperparameters, ResolvedHyperparameters
 from finetuner.providers.local.reading import Labeled
 from finetuner.providers.local.sizes import size_from
 from finetuner.providers.local.store import CANCEL, PAUSE, JobFolder, Store
@@ -49,7 +49,7 @@ class _Stopped(Exception):  # noqa: N818  # not an error: somebody wished it
     """The job was cancelled or paused; `args` are the status and the words for it."""
 
 
-class _InvalidData(FinetunerError):
+class _InvalidDataError(FinetunerError):
     """The files can't be trained on."""
 
     def __init__(self, message: str, *, code: str, param: str) -> None:
@@ -74,7 +74,7 @@ class Training:
         except _Stopped as stop:
             status, words = stop.args
             self._end(status, words)
-        except _InvalidData as error:
+        except _InvalidDataError as error:
             self._fail(str(error), code=error.code, param=error.param)
         except FinetunerError as error:
             self._fail(str(error), code="training_error")
@@ -94,7 +94,8 @@ class Training:
         self._enter(VALIDATING, "validating the files")
         training, validation = self._data()
         chosen = self._hyperparameters().resolved(len(training))
-        self._enter(QUEUED, "the files are valid; waiting for a free processor", hyperparameters=attrs.asdict(chosen))
+        self._state = attrs.evolve(self._state, hyperparameters=attrs.asdict(chosen))
+        self._enter(QUEUED, "the files are valid; waiting for a free processor")
         self._wait_for_turn()
         self._take_over()
         start = self._last_checkpoint()
@@ -109,7 +110,7 @@ class Training:
         request, limits = self._record.request, self._record.limits
         training = self._file(request.training_file, "training_file", limits.max_examples)
         if len(training) < (limits.min_examples or 1):
-            raise _InvalidData(
+            raise _InvalidDataError(
                 f"the training file has {len(training)} examples and needs at least {limits.min_examples}",
                 code="invalid_n_examples",
                 param="training_file",
@@ -120,20 +121,21 @@ class Training:
 
     def _file(self, file_id: str, param: str, most: int | None) -> Labeled:
         path = self._store.content(file_id)
-        largest = self._record.limits.max_file_bytes
         try:
-            if largest is not None and path.stat().st_size > largest:
-                raise DataFormatError(f"is larger than {largest:,} bytes; split or sample it", file=file_id)
-            found = reading.read(path, file_id)
+            size, found = path.stat().st_size, None
+            if size <= (self._record.limits.max_file_bytes or size):
+                found = reading.read(path, file_id)
         except DataFormatError as error:
-            raise _InvalidData(str(error), code=f"invalid_{param}", param=param) from error
+            raise _InvalidDataError(str(error), code=f"invalid_{param}", param=param) from error
         except FileNotFoundError as error:
-            raise _InvalidData(
-                f"{file_id} was deleted; upload it again", code=f"invalid_{param}", param=param
-            ) from error
-        if not len(found) or (most is not None and len(found) > most):
-            message = f"{file_id} has {len(found):,} examples; {1 if not len(found) else most:,} is the limit"
-            raise _InvalidData(message, code="invalid_n_examples", param=param)
+            message = f"{file_id} was deleted; upload it again"
+            raise _InvalidDataError(message, code=f"invalid_{param}", param=param) from error
+        if found is None:
+            message = f"{file_id} has {size:,} bytes, more than the model takes; sample it or use another model"
+            raise _InvalidDataError(message, code=f"invalid_{param}", param=param)
+        if not 0 < len(found) <= (most or len(found)):
+            message = f"{file_id} has {len(found):,} examples; from 1 to {most} are possible"
+            raise _InvalidDataError(message, code="invalid_n_examples", param=param)
         return found
 
     def _wait_for_turn(self) -> None:
@@ -229,9 +231,9 @@ class Training:
         if self._folder.wished(PAUSE):
             raise _Stopped(PAUSED, "the job is paused; resume it to go on from its last finished epoch")
 
-    def _enter(self, status: str, words: str, **changes: object) -> None:
+    def _enter(self, status: str, words: str) -> None:
         self._obey()
-        self._state = attrs.evolve(self._state, status=status, **changes)
+        self._state = attrs.evolve(self._state, status=status)
         self._flush()
         self._say(words)
 

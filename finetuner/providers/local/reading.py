@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import attrs
 
 from finetuner._core import codec
+from finetuner._core.types import JsonObject
 from finetuner.data.examples import Example
 from finetuner.data.formats import openai
 from finetuner.errors import DataFormatError
@@ -64,11 +65,15 @@ def _pairs(path: Path, name: str) -> Iterator[tuple[str, str]]:
             if not line.strip():
                 continue
             try:
-                record = codec.decode(line)
-                if not isinstance(record, dict):
-                    raise DataFormatError("isn't a JSON object")
-                yield pair(openai.from_record(record))
+                yield pair(openai.from_record(_record(line)))
             except DataFormatError as error:
                 raise DataFormatError(error.problem, file=name, line=number, field=error.field) from error
             except ValueError as error:
                 raise DataFormatError(f"isn't JSON: {error}", file=name, line=number) from error
+
+
+def _record(line: bytes) -> JsonObject:
+    record = codec.decode(line)
+    if not isinstance(record, dict):
+        raise DataFormatError("isn't a JSON object")
+    return cast("JsonObject", record)
