@@ -14,8 +14,9 @@ from finetuner.data import formats
 from finetuner.data.examples import Example
 from finetuner.data.formats import plain
 from finetuner.data.ports import Rows
+from finetuner.data.problems import Problem
 from finetuner.data.sources.files import open_source
-from finetuner.data.sources.source import Problem, Source, Table
+from finetuner.data.sources.source import Source, Table
 from finetuner.data.writing import write_examples
 from finetuner.errors import DataFormatError, UsageError
 

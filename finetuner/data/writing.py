@@ -26,9 +26,7 @@ def record_of(data: Examples, index: int, wire: formats.Format) -> JsonObject:
     except DataFormatError as error:
         if error.line is not None:
             raise
-        raise DataFormatError(
-            error.problem, file=data.file(index), line=data.line(index), field=error.field
-        ) from error
+        raise DataFormatError(error.problem, file=data.file(index), line=data.line(index), field=error.field) from error
 
 
 def write_examples(data: Examples, path: Path, format: str | None) -> Path:

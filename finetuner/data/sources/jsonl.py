@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetuner._core.types import Json
+from finetuner.data.problems import Problem
 from finetuner.data.sources.jsontext import parse
-from finetuner.data.sources.source import Problem
 
 _BLOCK: Final = 16 * 1024 * 1024
 _MAPPED_FROM: Final = 8 * 1024 * 1024

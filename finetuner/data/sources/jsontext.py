@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from finetuner._core.types import Json
+from finetuner.data.problems import Problem
 from finetuner.data.shapes import is_list, is_object
-from finetuner.data.sources.source import Problem
 
 MAX_LINE_BYTES: Final = 4 * 1024 * 1024
 MAX_DEPTH: Final = 64

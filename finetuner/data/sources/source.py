@@ -8,29 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetuner._core.types import Json
-from finetuner.errors import DataFormatError
-
-
-@attrs.frozen(kw_only=True)
-class Problem:
-    """Why a row can't be read.
-
-    Attributes:
-        code: Stable name, such as `invalid_json`.
-        message: What is wrong.
-        fix: What to do about it.
-        field: Path inside the record, empty where the whole line is meant.
-    """
-
-    code: str
-    message: str
-    fix: str = ""
-    field: str = ""
-
-    def error(self, file: str, line: int) -> DataFormatError:
-        """The problem as an error with its place."""
-        text = f"{self.message}. {self.fix}" if self.fix else self.message
-        return DataFormatError(text, file=file, line=line, field=self.field or None)
+from finetuner.data.problems import Problem
 
 
 class Source(Protocol):

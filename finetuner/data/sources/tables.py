@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 
 from finetuner._core.types import Json, JsonObject
+from finetuner.data.problems import Problem
 from finetuner.data.shapes import is_list, is_object
 from finetuner.data.sources.jsontext import MAX_LINE_BYTES, parse
-from finetuner.data.sources.source import Problem, Table
+from finetuner.data.sources.source import Table
 from finetuner.errors import DataFormatError
 
 _MAX_JSON_BYTES = 1024 * 1024 * 1024

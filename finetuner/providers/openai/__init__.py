@@ -1,0 +1,1 @@
+"""OpenAI: files, fine-tuning jobs and completions, and servers that speak the same language."""
