@@ -1,6 +1,7 @@
 """A model that answers, wherever it lives."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import cached_property
 
 import attrs
 
@@ -24,7 +25,7 @@ def _reference(model: str | ModelReference) -> ModelReference:
 class Model:
     """A model by name: base, tuned, or checkpoint.
 
-    Creating it does no I/O; the provider is connected at the first answer.
+    Creating it does no I/O; the provider is connected at the first answer, and kept.
 
     Attributes:
         reference: `provider:model`, or a bare name that says its provider.
@@ -38,7 +39,7 @@ class Model:
         """A model as it is, or the one that a name means."""
         return model if isinstance(model, Model) else cls(model)
 
-    @property
+    @cached_property
     def provider(self) -> Provider:
         """The provider, connected with its own environment's settings where none was given."""
         return self._provider or connect(self.reference.provider)
