@@ -1,0 +1,352 @@
+"""The SDK, behind plain values: the only module that knows the `openai` package.
+
+Every call gives the JSON of the answer, and every failure is one of our errors. The SDK is imported at the first call.
+"""
+
+import asyncio
+import json
+import os
+import re
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+
+import attrs
+
+from finetuner._core.clock import SYSTEM_CLOCK, Clock
+from finetuner._core.types import Json, JsonObject
+from finetuner.data.shapes import is_object
+from finetuner.errors import AuthenticationError, ProviderError
+from finetuner.providers.openai import failures
+from finetuner.providers.openai.failures import Answer, failure, redacted, timed_out, unexpected, unreachable
+from finetuner.providers.openai.flavours import OPENAI, Flavour
+from finetuner.providers.ports import CompletionOptions
+
+if TYPE_CHECKING:
+    from openai import APIError, AsyncOpenAI, OpenAI
+
+_PURPOSE: Final = "fine-tune"
+_MIME: Final = "text/jsonl"
+_PAGE: Final = 100
+_OK: Final = 200
+_DEFAULT_ADDRESS: Final = "https://api.openai.com/v1"
+_TRANSPORTS: Final = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """An answer's JSON and the service's id of the call."""
+
+    body: JsonObject
+    request_id: str | None = None
+
+
+def _no_alternatives() -> str:
+    return ""
+
+
+_Kept: TypeAlias = "tuple[AsyncOpenAI, AsyncGenerator[None]]"
+
+
+def _no_clients() -> "dict[int, OpenAI]":
+    return {}
+
+
+def _no_loops() -> "dict[asyncio.AbstractEventLoop, _Kept]":
+    return {}
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Client:
+    """One connection to a service, opened when it is first used. Safe in threads, in event loops and after a fork.
+
+    Attributes:
+        flavour: Which service.
+        base_url: Its address; None is the flavour's, or `OPENAI_BASE_URL`.
+        timeout: Seconds for a whole call; None is the SDK's 600.
+        alternatives: What to do where training isn't possible; asked for only then.
+        clock: For `Retry-After` dates.
+    """
+
+    flavour: Flavour = OPENAI
+    base_url: str | None = attrs.field(default=None, repr=False)  # may hold a password
+    timeout: float | None = None
+    alternatives: Callable[[], str] = attrs.field(default=_no_alternatives, repr=False)
+    clock: Clock = attrs.field(default=SYSTEM_CLOCK, repr=False)
+    _api_key: str | None = attrs.field(default=None, repr=False, alias="api_key")
+    _clients: "dict[int, OpenAI]" = attrs.field(factory=_no_clients, init=False, repr=False)
+    _loops: "dict[asyncio.AbstractEventLoop, _Kept]" = attrs.field(factory=_no_loops, init=False, repr=False)
+    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+
+    def upload(self, path: Path, name: str) -> JsonObject:
+        """The file object of a file sent in one request."""
+        with self._translated(), path.open("rb") as file:
+            return _plain(self._sync.files.create(file=(name, file), purpose=_PURPOSE))
+
+    def upload_in_parts(self, path: Path, name: str) -> JsonObject:
+        """The file object of a file sent in parts of 64 MiB."""
+        with self._translated():
+            send: Any = self._sync.uploads.upload_file_chunked  # its types allow a file's name for bytes only
+            done = _plain(send(file=path, filename=name, mime_type=_MIME, purpose=_PURPOSE))
+        file: Json = done.get("file")
+        if not is_object(file):
+            raise unexpected(self.flavour.title, "the finished upload has no file")
+        return file
+
+    def file(self, file_id: str) -> JsonObject:
+        """The file object."""
+        with self._translated():
+            return _plain(self._sync.files.retrieve(file_id))
+
+    def delete_file(self, file_id: str) -> None:
+        """Remove a file."""
+        with self._translated():
+            self._sync.files.delete(file_id)
+
+    # -- jobs ----------------------------------------------------------------------------------------------------------
+
+    def create_job(self, body: JsonObject, extra: Mapping[str, Json]) -> JsonObject:
+        """The new job. Sent once: the SDK would send it again after a time-out, and pay twice."""
+        with self._translated():
+            once = self._sync.with_options(max_retries=0)
+            return _plain(once.fine_tuning.jobs.create(**body, extra_body=dict(extra) or None))
+
+    def job(self, job_id: str) -> JsonObject:
+        """The job now."""
+        with self._translated():
+            return _plain(self._sync.fine_tuning.jobs.retrieve(job_id))
+
+    def jobs(self, metadata: Mapping[str, str] | None = None) -> Iterator[JsonObject]:
+        """All jobs, newest first, page by page; those with this metadata where the service filters."""
+        with self._translated():
+            jobs = self._sync.fine_tuning.jobs
+            pages: Iterable[Any] = (
+                jobs.list(limit=_PAGE) if metadata is None else jobs.list(limit=_PAGE, metadata=dict(metadata))
+            )
+            yield from _each_once(pages)
+
+    def events(self, job_id: str) -> Iterator[JsonObject]:
+        """All events of a job as the service orders them, newest first."""
+        with self._translated():
+            yield from _each_once(self._sync.fine_tuning.jobs.list_events(job_id, limit=_PAGE))
+
+    def checkpoints(self, job_id: str) -> Iterator[JsonObject]:
+        """All checkpoints of a job as the service orders them."""
+        with self._translated():
+            yield from _each_once(self._sync.fine_tuning.jobs.checkpoints.list(job_id, limit=_PAGE))
+
+    def cancel_job(self, job_id: str) -> JsonObject:
+        """The job, asked to stop."""
+        with self._translated():
+            return _plain(self._sync.fine_tuning.jobs.cancel(job_id))
+
+    def pause_job(self, job_id: str) -> JsonObject:
+        """The job, asked to pause."""
+        with self._translated():
+            return _plain(self._sync.fine_tuning.jobs.pause(job_id))
+
+    def resume_job(self, job_id: str) -> JsonObject:
+        """The job, asked to go on."""
+        with self._translated():
+            return _plain(self._sync.fine_tuning.jobs.resume(job_id))
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def complete(self, body: JsonObject, options: CompletionOptions) -> Reply:
+        """The whole answer."""
+        with self._translated():
+            client = _with_options(self._sync, options)
+            return _reply(client.chat.completions.create(**body, stream=False))
+
+    async def complete_async(self, body: JsonObject, options: CompletionOptions) -> Reply:
+        """The whole answer, without blocking the event loop."""
+        with self._translated():
+            client = _with_options(await self._of_this_loop(), options)
+            return _reply(await client.chat.completions.create(**body, stream=False))
+
+    def stream(self, body: JsonObject, options: CompletionOptions) -> Iterator[JsonObject]:
+        """The answer's chunks."""
+        with self._translated():
+            client = _with_options(self._sync, options)
+            with client.chat.completions.create(**body, stream=True) as chunks:
+                for chunk in chunks:
+                    yield _plain(chunk)
+
+    async def stream_async(self, body: JsonObject, options: CompletionOptions) -> AsyncIterator[JsonObject]:
+        """The answer's chunks, without blocking the event loop."""
+        with self._translated():
+            client = _with_options(await self._of_this_loop(), options)
+            async with await client.chat.completions.create(**body, stream=True) as chunks:
+                async for chunk in chunks:
+                    yield _plain(chunk)
+
+    # -- the connection ------------------------------------------------------------------------------------------------
+
+    @property
+    def _sync(self) -> "OpenAI":
+        process = os.getpid()  # a forked child must not talk through its parent's sockets
+        client = self._clients.get(process)
+        if client is None:
+            with self._lock:
+                client = self._clients.get(process)
+                if client is None:
+                    from openai import OpenAI
+
+                    client = self._clients[process] = OpenAI(**self._settings())
+        return client
+
+    async def _of_this_loop(self) -> "AsyncOpenAI":
+        """The client of the running loop: its connections belong to the loop, and end with it."""
+        loop = asyncio.get_running_loop()
+        found = self._loops.get(loop)
+        if found is not None:
+            return found[0]
+        from openai import AsyncOpenAI
+
+        client = AsyncOpenAI(**self._settings())
+
+        async def keep_open() -> AsyncGenerator[None]:
+            # A loop that ends closes its async generators, as asyncio.run does: this one closes the connections.
+            try:
+                yield
+            finally:
+                self._loops.pop(loop, None)
+                await client.close()
+
+        keeper = keep_open()
+        self._loops[loop] = client, keeper
+        await anext(keeper)
+        return client
+
+    def _settings(self) -> dict[str, Any]:
+        settings = {
+            "api_key": self._api_key,
+            "base_url": self.base_url or self.flavour.base_url,
+            "timeout": self.timeout,
+        }
+        return {name: value for name, value in settings.items() if value is not None}
+
+    @property
+    def _address(self) -> str:
+        url = self.base_url or self.flavour.base_url or os.environ.get("OPENAI_BASE_URL") or _DEFAULT_ADDRESS
+        return re.sub(r"//[^/@]*@", "//", url)  # without user and password
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        try:
+            yield
+        except Exception as error:
+            translated = self._translation(error)
+            if translated is None:
+                raise
+            # `from None`: the SDK's own text may quote the key, and a traceback would show it.
+            raise translated from None
+
+    def _translation(self, error: Exception) -> ProviderError | None:
+        """The error to raise instead, or None where it isn't the service's."""
+        import openai
+
+        match error:
+            case openai.APIError():
+                return self._of_service(error)
+            case openai.OpenAIError():  # at construction: there is no key
+                message = f"{self._said(error)}. Set OPENAI_API_KEY, or pass api_key (any text for the emulator)"
+                return AuthenticationError(message, provider=failures.NAME)
+            case json.JSONDecodeError() | _NotAnObjectError():
+                return unexpected(self.flavour.title, self._said(error))
+            case _:
+                return self._of_transport(error)
+
+    def _of_service(self, error: "APIError") -> ProviderError:
+        import openai
+
+        match error:
+            case openai.APITimeoutError():
+                return timed_out(self.flavour.title)
+            case openai.APIConnectionError():
+                return self._unreachable(error.__cause__ or error)
+            case openai.APIStatusError():
+                return self._failure(_answer(error))
+            case _:  # inside a stream that began well
+                return self._failure(Answer(status=_OK, message=error.message, code=error.code))
+
+    def _of_transport(self, error: Exception) -> ProviderError | None:
+        """Inside a stream the SDK lets errors of its HTTP library through, which is httpx or httpx2."""
+        if type(error).__module__.partition(".")[0] not in _TRANSPORTS:
+            return None
+        if any(parent.__name__ == "TimeoutException" for parent in type(error).__mro__):
+            return timed_out(self.flavour.title)
+        return self._unreachable(error)
+
+    def _failure(self, answer: Answer) -> ProviderError:
+        return failure(
+            answer,
+            title=self.flavour.title,
+            secret=self._secret,
+            alternatives=self.alternatives() if answer.code == failures.TRAINING_NOT_AVAILABLE else "",
+            now=self.clock.now(),
+        )
+
+    def _unreachable(self, reason: BaseException) -> ProviderError:
+        return unreachable(self.flavour.title, self._address, self._said(reason) or type(reason).__name__)
+
+    def _said(self, error: BaseException) -> str:
+        return redacted(str(error), self._secret)
+
+    @property
+    def _secret(self) -> str | None:
+        return self._api_key or os.environ.get("OPENAI_API_KEY")
+
+
+class _NotAnObjectError(Exception):
+    """The SDK gave text instead of an object: the answer's content type wasn't JSON."""
+
+
+AnyClient = TypeVar("AnyClient", bound="OpenAI | AsyncOpenAI")
+
+
+def _with_options(client: AnyClient, options: CompletionOptions) -> AnyClient:
+    settings: dict[str, Any] = {"timeout": options.timeout, "max_retries": options.max_retries}
+    given = {name: value for name, value in settings.items() if value is not None}
+    changed: Any = client.with_options(**given) if given else client
+    return cast("AnyClient", changed)
+
+
+def _plain(value: Any) -> JsonObject:
+    """The JSON of one of the SDK's objects, with fields and values that the SDK doesn't know kept."""
+    if not hasattr(value, "to_dict"):
+        raise _NotAnObjectError(f"{type(value).__name__}: {value!s:.200}")
+    plain: JsonObject = value.to_dict(mode="json", warnings=False)
+    return plain
+
+
+def _reply(value: Any) -> Reply:
+    return Reply(body=_plain(value), request_id=getattr(value, "_request_id", None))
+
+
+def _each_once(pages: Iterable[Any]) -> Iterator[JsonObject]:
+    """All items; ends where a service that ignores cursors starts over."""
+    seen: set[str] = set()
+    for item in pages:
+        plain = _plain(item)
+        identity = str(plain.get("id"))
+        if identity in seen:
+            return
+        seen.add(identity)
+        yield plain
+
+
+def _answer(error: Any) -> Answer:
+    body: Json = error.body
+    words = body.get("message") if is_object(body) else None
+    return Answer(
+        status=error.status_code,
+        message=str(words or error.message),
+        code=error.code,
+        param=error.param if isinstance(error.param, str) else None,
+        headers={str(name).lower(): str(value) for name, value in error.response.headers.items()},
+    )

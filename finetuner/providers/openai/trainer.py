@@ -1,0 +1,132 @@
+"""Jobs at OpenAI, and at those who speak its API."""
+
+from itertools import islice
+from typing import Final
+
+import attrs
+
+from finetuner._core.types import Json, JsonObject
+from finetuner.errors import RequestRejectedError
+from finetuner.providers.openai import mapping
+from finetuner.providers.openai.client import Client
+from finetuner.providers.openai.failures import rejected
+from finetuner.providers.openai.flavours import Flavour
+from finetuner.providers.ports import Checkpoint, JobEvent, JobRequest, JobSnapshot
+
+_LOOK_AT: Final = 1_000
+"""Newest jobs that are searched for a key."""
+
+_METHODS: Final = {"preference": "dpo"}
+_REINFORCEMENT: Final = "reinforcement"
+_INSIDE_REINFORCEMENT: Final = ("grader", "response_format")
+
+
+@attrs.frozen
+class OpenAITrainer:
+    """The `Trainer` of a service."""
+
+    client: Client
+
+    def create(self, request: JobRequest) -> JobSnapshot:
+        """Start a job. Sent once, with `request.key` among its metadata.
+
+        Raises:
+            TrainingNotAvailableError: The organization can't create jobs; the message names other ways.
+            RequestRejectedError: The service doesn't take such a job.
+        """
+        body, extra = job_body(request, self.client.flavour)
+        return mapping.job(self.client.create_job(body, extra))
+
+    def find(self, key: str) -> JobSnapshot | None:
+        """The newest job with this key among the 1,000 newest, or None."""
+        if not key:
+            return None
+        wanted = {mapping.KEY: key} if self.client.flavour.metadata_filter else None
+        jobs = (mapping.job(raw) for raw in islice(self.client.jobs(wanted), _LOOK_AT))
+        # Checked again on each: not every service that takes the filter obeys it.
+        return max((job for job in jobs if job.key == key), key=lambda job: job.created_at, default=None)
+
+    def get(self, job_id: str) -> JobSnapshot:
+        """The job now. Raises `NotFoundError`."""
+        return mapping.job(self.client.job(job_id))
+
+    def list(self, limit: int = 20) -> tuple[JobSnapshot, ...]:
+        """The newest jobs, newest first."""
+        return tuple(mapping.job(raw) for raw in islice(self.client.jobs(), limit))
+
+    def events(self, job_id: str) -> tuple[JobEvent, ...]:
+        """All events, oldest first. Raises `NotFoundError`."""
+        return mapping.events(self.client.events(job_id))
+
+    def checkpoints(self, job_id: str) -> tuple[Checkpoint, ...]:
+        """Checkpoints that can be used, earliest step first. Raises `NotFoundError`."""
+        return mapping.checkpoints(self.client.checkpoints(job_id))
+
+    def cancel(self, job_id: str) -> JobSnapshot:
+        """Ask the job to stop; one that has ended is returned as it is. Raises `NotFoundError`."""
+        try:
+            return mapping.job(self.client.cancel_job(job_id))
+        except RequestRejectedError:
+            current = self.get(job_id)
+            if current.ended:
+                return current
+            raise
+
+
+@attrs.frozen
+class OpenAIPauser:
+    """The `Pauser` of a service."""
+
+    client: Client
+
+    def pause(self, job_id: str) -> JobSnapshot:
+        """Stop the job so that it can go on later. Raises `NotFoundError` and `RequestRejectedError`."""
+        return mapping.job(self.client.pause_job(job_id))
+
+    def resume(self, job_id: str) -> JobSnapshot:
+        """Let a paused job go on. Raises `NotFoundError` and `RequestRejectedError`."""
+        return mapping.job(self.client.resume_job(job_id))
+
+
+def job_body(request: JobRequest, flavour: Flavour) -> tuple[JsonObject, JsonObject]:
+    """The body of a request for a job, and fields that the SDK doesn't know.
+
+    Raises:
+        RequestRejectedError: The flavour has no such method, or no such suffix.
+    """
+    method = _METHODS.get(request.method, request.method)
+    _check(request, method, flavour)
+    extra = dict(request.extra)
+    hyperparameters = mapping.hyperparameters_to(request.hyperparameters)
+    metadata = dict(request.metadata) | ({mapping.KEY: request.key} if request.key else {})
+    body: JsonObject = {
+        "model": request.model,
+        "training_file": request.training_file,
+        "validation_file": request.validation_file,
+        "suffix": request.suffix,
+        "seed": request.seed,
+        "metadata": metadata or None,
+    }
+    if flavour.nested_hyperparameters:
+        body["method"] = _method(method, hyperparameters, extra)
+    else:
+        # Such services have hyperparameters of their own, which the SDK's types would drop.
+        extra = {"hyperparameters": hyperparameters} | extra
+    return {name: value for name, value in body.items() if value is not None}, extra
+
+
+def _method(method: str, hyperparameters: JsonObject, extra: dict[str, Json]) -> JsonObject:
+    inner: JsonObject = {"hyperparameters": hyperparameters} if hyperparameters else {}
+    if method == _REINFORCEMENT:
+        inner |= {name: extra.pop(name) for name in _INSIDE_REINFORCEMENT if name in extra}
+    return {"type": method, method: inner} if inner else {"type": method}
+
+
+def _check(request: JobRequest, method: str, flavour: Flavour) -> None:
+    if method not in flavour.methods:
+        known = ", ".join(flavour.methods)
+        raise rejected(f"{flavour.title} doesn't train by {request.method!r}; it takes {known}", code="invalid_method")
+    if request.suffix is not None and not flavour.suffix:
+        raise rejected(f"{flavour.title} names tuned models itself; leave suffix out", code="invalid_suffix")
+    if request.suffix is not None and "." in request.suffix and not flavour.dotted_suffix:
+        raise rejected(f"{flavour.title} takes no dots in suffix {request.suffix!r}", code="invalid_suffix")
