@@ -6,6 +6,7 @@ from types import MappingProxyType
 import attrs
 import numpy as np
 
+from finetuner.evaluation.judge import JudgeReport
 from finetuner.evaluation.metrics.classification import ClassScores, ConfusionMatrix
 from finetuner.evaluation.metrics.registry import Task
 from finetuner.evaluation.statistics.estimate import Estimate
@@ -128,6 +129,7 @@ class Evaluation:
         classes: Of a classifier, in the order of the labels.
         latency: Seconds that answers took.
         cost: USD of all answers; None where the price is unknown.
+        judged: What the judge says, where one was asked.
     """
 
     id: str
@@ -143,6 +145,7 @@ class Evaluation:
     classes: tuple[ClassScores, ...] = attrs.field(default=(), repr=False)
     latency: Latency | None = None
     cost: float | None = None
+    judged: JudgeReport | None = None
 
     @property
     def value(self) -> Estimate | None:
@@ -151,4 +154,5 @@ class Evaluation:
 
     def summary(self) -> "Evaluation":
         """The same without rows: small, and free of prompts and answers."""
-        return attrs.evolve(self, rows=())
+        judged = None if self.judged is None else attrs.evolve(self.judged, verdicts={})
+        return attrs.evolve(self, rows=(), judged=judged)

@@ -14,7 +14,9 @@ from finetuner._core.hashing import json_sha256
 from finetuner._core.workspace import Workspace
 from finetuner.data.examples import Example
 from finetuner.errors import UsageError
+from finetuner.evaluation.court import Court, CourtLimits
 from finetuner.evaluation.execution import Budget, Outcome, Progress, Work, run_tasks, run_threads
+from finetuner.evaluation.judge import Judge
 from finetuner.evaluation.leaks import refuse_training_rows
 from finetuner.evaluation.metrics.classification import per_class
 from finetuner.evaluation.metrics.registry import MetricLike, Task
@@ -40,6 +42,7 @@ class EvaluateOptions(TypedDict, total=False):
     """The keyword arguments of `evaluate`, for what evaluates several models alike."""
 
     metrics: Sequence[MetricLike] | None
+    judge: Judge | None
     task: Task | None
     journal: Journal | None
     workspace: Place
@@ -56,6 +59,7 @@ def evaluate(
     data: LabeledData,
     *,
     metrics: Sequence[MetricLike] | None = None,
+    judge: Judge | None = None,
     task: Task | None = None,
     journal: Journal | None = None,
     workspace: Place = None,
@@ -73,11 +77,12 @@ def evaluate(
         data: Examples with their expected answers.
         metrics: Names, metrics, or functions `f(expected, answer, example) -> float`; the first one decides whether an
             answer is right. By default accuracy, precision, recall, F1 for labels; exact match and token F1 for text.
+        judge: Scores every answer by a rubric, after checking that it catches answers known to be bad.
         task: `classification` or `generation`; told from the labels where not given.
         journal: Where answers are kept.
         workspace: Where the journal is, if it isn't given.
         concurrency: Most calls in flight; fewer while the provider throttles.
-        max_usd: USD that all answers together may cost, by the catalog's prices.
+        max_usd: USD that all answers (and judge's replies) together may cost, by the catalog's prices.
         options: Temperature, limits, schema.
         on_progress: Told after every answer that is kept.
         allow_training_rows: Score rows that the model was trained on.
@@ -98,8 +103,12 @@ def evaluate(
             model, data, records, Settings(metrics=metrics, task=task, options=options, max_usd=max_usd)
         )
         session.refuse_training_rows(allowed=allow_training_rows)
-        work = session.work(concurrency, on_progress, clock)
-        return session.finish(run_threads(work).outcomes)
+        result = session.finish(run_threads(session.work(concurrency, on_progress, clock)).outcomes)
+        if judge is None:
+            return result
+        court = Court.open(judge, result, session.examples, records, session.limits(result, concurrency, clock))
+        court = court.after_controls(run_threads(court.controls()).outcomes)
+        return court.close(run_threads(court.answers()).outcomes)
 
 
 async def evaluate_async(
@@ -107,6 +116,7 @@ async def evaluate_async(
     data: LabeledData,
     *,
     metrics: Sequence[MetricLike] | None = None,
+    judge: Judge | None = None,
     task: Task | None = None,
     journal: Journal | None = None,
     workspace: Place = None,
@@ -123,8 +133,12 @@ async def evaluate_async(
             model, data, records, Settings(metrics=metrics, task=task, options=options, max_usd=max_usd)
         )
         session.refuse_training_rows(allowed=allow_training_rows)
-        work = session.work(concurrency, on_progress, clock)
-        return session.finish((await run_tasks(work)).outcomes)
+        result = session.finish((await run_tasks(session.work(concurrency, on_progress, clock))).outcomes)
+        if judge is None:
+            return result
+        court = Court.open(judge, result, session.examples, records, session.limits(result, concurrency, clock))
+        court = court.after_controls((await run_tasks(court.controls())).outcomes)
+        return court.close((await run_tasks(court.answers())).outcomes)
 
 
 @attrs.frozen(kw_only=True)
@@ -201,8 +215,8 @@ class Session:
         examples, options = self.examples, self.settings.options
         return Work(
             rows=[row for row in range(len(examples)) if row not in self.kept],
-            ask=lambda row: self.model.complete(examples[row].prompt, options),
-            ask_async=lambda row: self.model.complete_async(examples[row].prompt, options),
+            ask=lambda row: _sound(self.model.complete(examples[row].prompt, options)),
+            ask_async=self._ask_async,
             keep=lambda answers: self.records.keep(self.id, answers),
             budget=Budget(
                 limit=self.settings.max_usd,
@@ -214,6 +228,9 @@ class Session:
             clock=clock,
             advanced=self._reporter(on_progress),
         )
+
+    async def _ask_async(self, row: int) -> Completion:
+        return _sound(await self.model.complete_async(self.examples[row].prompt, self.settings.options))
 
     def finish(self, outcomes: dict[int, Outcome[Completion]]) -> Evaluation:
         """The evaluation of all answers, kept in the journal without its rows."""
@@ -247,6 +264,12 @@ class Session:
         )
         self.records.finish(self.id, result.summary())
         return result
+
+    def limits(self, result: Evaluation, concurrency: int, clock: Clock) -> CourtLimits:
+        """What is left for a judge."""
+        limit = self.settings.max_usd
+        left = None if limit is None else max(0.0, limit - (result.cost or 0.0))
+        return CourtLimits(max_usd=left, policy=ConcurrencyPolicy(maximum=concurrency), clock=clock)
 
     def _blank_rows(self) -> Iterator[ScoredRow]:
         for index, row_hash in enumerate(self.data.prompt_hashes()):
@@ -282,6 +305,11 @@ def evaluation_id(model: Model, data: LabeledData, options: CompletionOptions) -
             "options": codec.unstructure(attrs.evolve(options, timeout=None, max_retries=None)),
         }
     )
+
+
+def _sound(completion: Completion) -> Completion:
+    """The answer without halves of surrogate pairs, which no journal can hold."""
+    return attrs.evolve(completion, text=completion.text.encode("utf-8", "replace").decode())
 
 
 @contextmanager
