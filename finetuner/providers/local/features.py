@@ -85,7 +85,8 @@ class SparseRows:
         """
         lengths = self.starts[rows + 1] - self.starts[rows]
         ends = np.cumsum(lengths)
-        places: Rows = np.arange(ends[-1]) + np.repeat(self.starts[rows] - ends + lengths, lengths)
+        shifts: Rows = np.repeat(self.starts[rows] - ends + lengths, lengths)
+        places: Rows = np.arange(len(shifts), dtype=np.intp) + shifts
         values = self.values[places]
         if rng is not None and keep < 1:
             values = values * (rng.random(len(values), np.float32) < keep) / np.float32(keep)

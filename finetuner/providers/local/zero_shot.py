@@ -5,7 +5,7 @@ is the floor that tuning has to rise from, not a language model.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -27,11 +27,13 @@ _LONGEST_PROMPT = 100_000
 _LONGEST_LABEL_WORDS = 6
 _SHARPNESS = np.float32(8.0)
 
+# Runs of blanks become one before reading, and words are entered at their start only: reading stays linear.
+_BLANKS = re.compile(r"[ \t]+")
 _BULLET = re.compile(r"^[ \t]*(?:[-*\u2022]|\d{1,4}[.)])[ \t]+(\S.*)$", re.MULTILINE)
 _QUOTED = re.compile(r"[\"\u201c`]([^\"\u201c\u201d`\n]{1,80})[\"\u201d`]|(?<!\w)'([^'\n]{1,80})'(?!\w)")
 _AFTER_COLON = re.compile(r":[ \t]*\n?([^:\n]+)")
 _LINES_AFTER_COLON = re.compile(r":[ \t]*\n((?:[^\n]+\n?)+)")
-_ALTERNATIVES = re.compile(r"((?:[\w-]+,[ \t]*)*[\w-]+,?[ \t]+or[ \t]+[\w-]+)", re.IGNORECASE)
+_ALTERNATIVES = re.compile(r"(?<![\w-])((?:[\w-]+, ?){0,50}[\w-]+,? or [\w-]+)", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[ \t]*[,;|/][ \t]*(?:or[ \t]+|and[ \t]+)?|[ \t]+(?:or|and)[ \t]+", re.IGNORECASE)
 _DESCRIPTION = re.compile(r"[ \t]*(?::[ \t]|[ \t][-\u2013\u2014][ \t]|[ \t]\().*$")
@@ -86,6 +88,7 @@ def _index(labels: tuple[str, ...], config: FeatureConfig) -> tuple[Vocabulary, 
     return vocabulary, rows
 
 
+@lru_cache(maxsize=64)
 def named_labels(prompt: str) -> tuple[str, ...]:
     """Labels that a prompt lists, in its order, without repetition; empty when it lists fewer than two.
 
@@ -93,16 +96,42 @@ def named_labels(prompt: str) -> tuple[str, ...]:
     off), quoted words, what follows a colon line by line or split by commas, `a, b or c`, and words such as
     `card_arrival`.
     """
-    text = prompt[:_LONGEST_PROMPT]
-    readings = (
-        (_DESCRIPTION.sub("", line) for line in _BULLET.findall(text)),
-        (double or single for double, single in _QUOTED.findall(text)),
-        (line for block in _LINES_AFTER_COLON.findall(text) for line in _short_lines(block)),
-        (part for tail in _AFTER_COLON.findall(text) for part in _parts(tail)),
-        (part for run in _ALTERNATIVES.findall(text) for part in _parts(run)),
-        iter(_IDENTIFIER.findall(text)),
-    )
-    return next((found for reading in readings if len(found := _tidy(reading)) > 1), ())
+    text = _BLANKS.sub(" ", prompt[:_LONGEST_PROMPT])
+    return next((found for reading in _READINGS if len(found := _tidy(reading(text))) > 1), ())
+
+
+def _bullets(text: str) -> Iterator[str]:
+    return (_DESCRIPTION.sub("", line) for line in _BULLET.findall(text))
+
+
+def _quotes(text: str) -> Iterator[str]:
+    return (double or single for double, single in _QUOTED.findall(text))
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (line for block in _LINES_AFTER_COLON.findall(text) for line in _short_lines(block))
+
+
+def _enumerations(text: str) -> Iterator[str]:
+    return (part for tail in _AFTER_COLON.findall(text) for part in _parts(tail))
+
+
+def _alternatives(text: str) -> Iterator[str]:
+    return (part for run in _ALTERNATIVES.findall(text) for part in _parts(run))
+
+
+def _identifiers(text: str) -> Iterator[str]:
+    return iter(_IDENTIFIER.findall(text))
+
+
+_READINGS: Final[tuple[Callable[[str], Iterator[str]], ...]] = (
+    _bullets,
+    _quotes,
+    _lines,
+    _enumerations,
+    _alternatives,
+    _identifiers,
+)
 
 
 def _parts(sentence: str) -> list[str]:

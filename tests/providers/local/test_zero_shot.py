@@ -1,5 +1,7 @@
 """The untuned base."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +83,11 @@ def test_any_prompt_can_be_read(prompt: str) -> None:
     found = named_labels(prompt)
     assert len(found) != 1
     assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("piece", ["a", " ", "a, ", "a_", ":\n", "- ", "'", "a or ", "a\n"])
+def test_reading_time_grows_with_the_prompt_and_no_faster(piece: str) -> None:
+    """A hostile prompt of 100,000 characters is read in a blink."""
+    start = time.process_time()
+    named_labels(piece * (100_000 // len(piece)))
+    assert time.process_time() - start < 2
