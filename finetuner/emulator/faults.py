@@ -88,11 +88,15 @@ def server_error(*, method: str = "POST", path: str = "/.*") -> Fault:
     return Fault(method=method, path=path, status=500, type="server_error", message="The server had an error")
 
 
+def _no_faults() -> list[Fault]:
+    return []
+
+
 @attrs.define(eq=False)
 class Faults:
     """A queue of faults. Each serves as often as ordered, in order. Safe in several threads."""
 
-    _queue: list[Fault] = attrs.field(factory=list, init=False)
+    _queue: list[Fault] = attrs.field(factory=_no_faults, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
     def add(self, fault: Fault, *, times: int = 1) -> None:

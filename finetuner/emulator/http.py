@@ -9,6 +9,7 @@ import attrs
 
 from finetuner._core import codec
 from finetuner._core.types import Json, JsonObject
+from finetuner.data.shapes import is_object
 from finetuner.errors import FinetunerError
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -69,10 +70,9 @@ class Request:
             value: Json = codec.decode(self.body)
         except ValueError as error:
             raise RefusedError(400, f"The body isn't JSON: {error}") from error
-        if not isinstance(value, dict):
+        if not is_object(value):
             raise RefusedError(400, "The body isn't a JSON object")
-        found: JsonObject = value
-        return found
+        return value
 
     def number(self, name: str, default: int, most: int) -> int:
         """A whole number of the query, from 1 to `most`. Raises `RefusedError` where it is out of range."""

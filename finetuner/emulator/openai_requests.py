@@ -1,6 +1,7 @@
 """What OpenAI's API takes: bodies checked, and translated to what crosses the ports."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import attrs
@@ -13,6 +14,7 @@ from finetuner.emulator.http import RefusedError
 from finetuner.errors import DataFormatError
 from finetuner.providers.ports import CompletionOptions
 
+_NOTHING: Final[Mapping[str, Json]] = MappingProxyType({})
 _METHODS: Final = ("supervised", "dpo", "reinforcement")
 _AUTO: Final = "auto"
 _LARGEST_SEED: Final = 2**31 - 1
@@ -48,10 +50,10 @@ class JobBody:
     training_file: str
     validation_file: str | None = None
     method: str = "supervised"
-    hyperparameters: Mapping[str, Json] = attrs.field(factory=dict)
+    hyperparameters: Mapping[str, Json] = _NOTHING
     suffix: str | None = None
     seed: int | None = None
-    metadata: Mapping[str, str] = attrs.field(factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
 
 
 def job(body: JsonObject) -> JobBody:

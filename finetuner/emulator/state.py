@@ -271,12 +271,13 @@ class State:
     def _play(self, job: StoredJob, base: str) -> str:
         body = job.body
         files = _needed(self.provider.files, self.provider.name, "takes files")
-        paths = {
-            identity: self._content(identity) for identity in (body.training_file, body.validation_file) if identity
-        }
+        stored = [
+            self.file(identity) for identity in (body.training_file, body.validation_file) if identity is not None
+        ]
+        paths = [self._content(file.id) for file in stored]
         sent = [
-            files.upload(path, name=self.file(identity).name, sha256=file_sha256(path)).id
-            for identity, path in paths.items()
+            files.upload(path, name=file.name, sha256=file_sha256(path)).id
+            for file, path in zip(stored, paths, strict=True)
         ]
         names = {"n_epochs": "epochs"}
         request = JobRequest(
