@@ -1,0 +1,1 @@
+"""Benchmarks by name, one page each. Their data lies in local files: nothing is downloaded."""
