@@ -1,0 +1,77 @@
+"""A provider that is installed beside finetuner comes in through the same door as the built-in ones."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GUEST = Path(__file__).parent / "acme_provider"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The guest, installed by pip in a folder of its own, offline."""
+    missing = [name for name in ("pip", "hatchling") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"building the guest offline needs {', '.join(missing)} in this environment")
+    target = tmp_path_factory.mktemp("guest")
+    options = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check")
+    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(target), str(GUEST)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def python(program: str, installed: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    return subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_an_installed_guest_is_listed_without_being_imported(installed):
+    program = (
+        "import json, sys; from finetuner.providers import registry; "
+        "print(json.dumps([registry.names(), 'acme_provider' in sys.modules]))"
+    )
+    names, imported = json.loads(python(program, installed).stdout)
+    assert {"acme", "local", "openai"} <= set(names)
+    assert not imported
+
+
+def test_a_guest_answers_and_takes_its_own_options(installed):
+    program = (
+        "from finetuner.providers.model import Model; from finetuner.providers.registry import connect\n"
+        "print(Model('acme:scripted-base').complete('hi').text)\n"
+        "print(connect('acme', greeting='ahoy').completer.complete('scripted-base', (), None).text)\n"
+    )
+    assert python(program, installed).stdout.splitlines() == ["hello from acme", "ahoy"]
+
+
+def test_a_guest_passes_the_contract(installed):
+    program = (
+        "from finetuner.providers.registry import connect; from finetuner.testing import ProviderContract\n"
+        "class Acme(ProviderContract):\n"
+        "    secret = 'acme-key'\n"
+        "    def make_provider(self): return connect('acme')\n"
+        "tests = [name for name in dir(Acme) if name.startswith('test_')]\n"
+        "for name in tests: getattr(Acme(), name)()\n"
+        "print(len(tests))\n"
+    )
+    done = python(program, installed)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 14
+
+
+def test_a_broken_guest_raises_its_own_error_and_hides_no_other(installed):
+    program = (
+        "from finetuner.providers import registry\n"
+        "registry.connect('local')\n"
+        "registry.connect('broken')\n"
+    )
+    done = python(program, installed)
+    assert done.stderr.splitlines()[-1] == "RuntimeError: acme's native library is missing"
