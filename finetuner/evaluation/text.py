@@ -75,7 +75,7 @@ def title(metric: str) -> str:
 
 def value_text(metric: str, value: Estimate) -> str:
     """A metric's value with its interval: shares as percentages, precision, recall, F1 and scores as numbers."""
-    inside = 0 <= value.low and value.high <= 1
+    inside = value.low >= 0 and value.high <= 1
     if metric.removeprefix("macro_").removeprefix("micro_") in _RATIOS or not inside:
         return f"{value.value:.2f} [{value.low:.2f}, {value.high:.2f}]"
     return value.percent()
