@@ -35,7 +35,10 @@ from typing import Any
 
 
 def _rebuild(cls: type["FinetunerError"], args: tuple[Any, ...], state: Mapping[str, Any]) -> "FinetunerError":
-    error = cls.__new__(cls, *args)
+    builtin: type = cls  # the standard class whose memory layout this one has: only its __new__ is allowed
+    while builtin.__module__ != "builtins":
+        builtin = builtin.__base__ or object
+    error: FinetunerError = builtin.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)
     return error

@@ -1,7 +1,7 @@
 """The journal's connection: SQLite by default, any SQLAlchemy URL for teams."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -52,7 +52,7 @@ class Journal:
         return journal
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> Generator[Connection]:
         """A transaction: all of it is kept, or nothing.
 
         Raises:

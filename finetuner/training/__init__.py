@@ -1,0 +1,1 @@
+"""Training: jobs from price to checkpoint, on any provider."""
