@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Self, overload
@@ -9,22 +10,24 @@ from typing import Self, overload
 import attrs
 import numpy as np
 
-from finetuner._core.types import Json, JsonObject
 from finetuner.data import formats
+from finetuner.data.checks.report import Collector, ValidationReport
+from finetuner.data.checks.rules import rules_for
+from finetuner.data.checks.run import check
 from finetuner.data.examples import Example
 from finetuner.data.formats import plain
-from finetuner.data.ports import Rows
+from finetuner.data.logs import read_logs
+from finetuner.data.ports import Flagged, Rows
 from finetuner.data.problems import Problem
+from finetuner.data.rows import Change, View
 from finetuner.data.sources.files import open_source
-from finetuner.data.sources.source import Source, Table
+from finetuner.data.sources.source import Table
 from finetuner.data.writing import write_examples
-from finetuner.errors import DataFormatError, UsageError
+from finetuner.errors import DataFormatError, InvalidDataError
 
 _FINGERPRINT = b"finetuner-dataset-v1\n"
 _SAMPLED = 100
 _PROMPT_DIGITS = 16
-
-Change = Callable[[Example], Example]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -40,11 +43,7 @@ class Dataset:
 
     source: str
     format: str | None = None
-    _records: Source = attrs.field(repr=False, alias="records")
-    _wire: formats.Format | None = attrs.field(repr=False, alias="wire")
-    _decode: Callable[[JsonObject], Example] | None = attrs.field(repr=False, alias="decode")
-    _rows: Rows = attrs.field(repr=False, alias="rows")
-    _changes: tuple[Change, ...] = attrs.field(default=(), repr=False, alias="changes")
+    _view: View = attrs.field(repr=False, alias="view")
 
     # -- touch: from files and back ------------------------------------------------------------------------------------
 
@@ -76,14 +75,47 @@ class Dataset:
         else:
             wire = formats.get(format)
         decode = partial(plain.from_record, text=text, label=label) if wire is plain else wire.from_record
-        return cls(source=str(path), records=records, wire=wire, decode=decode, rows=_all(len(records)))
+        return cls(source=str(path), view=View.of(records, wire, decode))
 
     @classmethod
-    def from_examples(cls, examples: Iterable[Example], name: str = "memory") -> "Dataset":
-        """A data set of examples in memory."""
+    def from_examples(
+        cls,
+        examples: Iterable[Example],
+        name: str = "memory",
+        *,
+        lines: Iterable[int] | None = None,
+        files: Iterable[str] | None = None,
+    ) -> "Dataset":
+        """A data set of examples in memory.
+
+        Args:
+            examples: The examples.
+            name: For people.
+            lines: Where each comes from; counted from 1 by default.
+            files: Likewise, the file of each; `name` by default.
+        """
         held = tuple(examples)
-        records = Table(name=name, records=held, lines=range(1, len(held) + 1))
-        return cls(source=name, records=records, wire=None, decode=None, rows=_all(len(held)))
+        records = Table(
+            name=name,
+            records=held,
+            lines=range(1, len(held) + 1) if lines is None else tuple(lines),
+            files=None if files is None else tuple(files),
+        )
+        return cls(source=name, view=View.of(records, None, plain.from_record))
+
+    @classmethod
+    def from_logs(cls, path: str | Path, sample: int | None = None, seed: int = 0) -> "Dataset":
+        """The good requests and answers of production logs; `extract` also tells what was left out, and why.
+
+        Args:
+            path: A file, a folder, or a pattern.
+            sample: How many to keep; all where None. The choice hardly changes when the logs grow.
+            seed: Another seed gives another sample.
+
+        Raises:
+            DataFormatError: There are no logs, or no request with an answer is found in them.
+        """
+        return extract(path, sample=sample, seed=seed).dataset
 
     def write(self, path: str | Path, format: str | None = None) -> Path:
         """Write all examples to a file, which is replaced only when all are written.
@@ -104,7 +136,7 @@ class Dataset:
     # -- a sequence ----------------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._view)
 
     @overload
     def __getitem__(self, index: int, /) -> Example: ...
@@ -113,20 +145,20 @@ class Dataset:
     def __getitem__(self, index: int | slice, /) -> Example | Self:
         if isinstance(index, slice):
             return self.select(np.arange(len(self), dtype=np.int64)[index])
-        return self._example(int(self._rows[index]))
+        return self._view.example(index)
 
     def __iter__(self) -> Iterator[Example]:
-        return map(self._example, self._rows.tolist())
+        return map(self._view.example, range(len(self)))
 
     def line(self, index: int, /) -> int:
         """The 1-based line of its file where an example stands."""
-        return self._records.line(int(self._rows[index]))
+        return self._view.line(index)
 
     def file(self, index: int, /) -> str:
         """The file (or other name) that an example comes from."""
-        return self._records.file(int(self._rows[index]))
+        return self._view.file(index)
 
-    # -- what it is ----------------------------------------------------------------------------------------------------
+    # -- ask: what it is -----------------------------------------------------------------------------------------------
 
     @property
     def fingerprint(self) -> str:
@@ -153,6 +185,32 @@ class Dataset:
             prompts.append(example.prompt_hash[:_PROMPT_DIGITS])
         return digest.hexdigest(), tuple(prompts)
 
+    def check(self, provider: str, model: str | None = None, on: date | None = None) -> ValidationReport:
+        """All problems that a provider would have with the data; never raises for bad data.
+
+        A file in the provider's format is checked as it lies on the disk, other data as it would be converted.
+
+        Args:
+            provider: Such as `openai`.
+            model: The base model to be tuned; None for any.
+            on: The day of the training; today (UTC) by default.
+
+        Raises:
+            UnknownNameError: Nobody knows the provider.
+        """
+        return check(self._view, rules_for(provider, model, on), source=self.source)
+
+    def validate(self, provider: str, model: str | None = None, on: date | None = None) -> Self:
+        """Check, and go on only when there are no errors.
+
+        Returns:
+            The data set itself.
+
+        Raises:
+            InvalidDataError: There are errors; `.report` holds the `ValidationReport`.
+        """
+        return self._unless_errors(self.check(provider, model, on))
+
     # -- shape: new views ----------------------------------------------------------------------------------------------
 
     def select(self, rows: Rows, /) -> Self:
@@ -164,10 +222,7 @@ class Dataset:
         Raises:
             UsageError: A number is out of range.
         """
-        chosen = np.asarray(rows, dtype=np.int64)
-        if len(chosen) and (int(chosen.min()) < 0 or int(chosen.max()) >= len(self)):
-            raise UsageError(f"rows must lie between 0 and {len(self) - 1}; got {chosen.min()} to {chosen.max()}")
-        return attrs.evolve(self, rows=_fixed(self._rows[chosen]))
+        return attrs.evolve(self, view=self._view.select(rows))
 
     def filter(self, keep: Callable[[Example], bool]) -> Self:
         """Only the examples for which `keep` is true."""
@@ -175,29 +230,82 @@ class Dataset:
 
     def map(self, change: Change) -> Self:
         """Each example changed by a pure function, which is called whenever the example is read."""
-        return attrs.evolve(self, changes=(*self._changes, change))
+        return attrs.evolve(self, view=self._view.changed(change))
 
-    # -- inside --------------------------------------------------------------------------------------------------------
+    def drop(self, what: Flagged | Iterable[int]) -> Self:
+        """Without some rows.
 
-    def _example(self, row: int) -> Example:
-        record: Json | Problem = self._records.read(row)
-        if isinstance(record, Problem):
-            raise record.error(self._records.file(row), self._records.line(row))
-        try:
-            example: Example = record if self._decode is None else self._decode(formats.as_object(record))
-        except DataFormatError as error:
-            raise DataFormatError(
-                error.problem, file=self._records.file(row), line=self._records.line(row), field=error.field
-            ) from error
-        for change in self._changes:
-            example = change(example)
-        return example
+        Args:
+            what: A report of `check()` (its rows with errors), a `Review` (its flagged rows), or 0-based row numbers.
+        """
+        rows = what.rows if isinstance(what, Flagged) else np.fromiter(what, dtype=np.int64)
+        return self.select(np.setdiff1d(np.arange(len(self), dtype=np.int64), rows))
+
+    def convert(self, format: str) -> Self:
+        """The same examples, to be written in another format; each row is tried.
+
+        Raises:
+            UnknownNameError: There is no such format.
+            InvalidDataError: The format can't hold some rows; `.report` says which and why.
+        """
+        wire, found = formats.get(format), Collector()
+        for index in range(len(self)):
+            record = self._view.record(index, wire)
+            if isinstance(record, Problem):
+                found.add([record], file=self.file(index), line=self.line(index), row=index)
+        report = found.report(source=self.source, provider=format, model=None, format=format, examples=len(self))
+        return attrs.evolve(self._unless_errors(report), format=format)
+
+    def _unless_errors(self, report: ValidationReport) -> Self:
+        if not report.ok:
+            raise InvalidDataError(str(report), report=report)
+        return self
 
 
-def _all(n: int) -> Rows:
-    return _fixed(np.arange(n, dtype=np.int64))
+@attrs.frozen(kw_only=True)
+class Extraction:
+    """What was found in logs.
+
+    Attributes:
+        dataset: The good requests and answers, with user, conversation, time, and feedback as metadata.
+        read: How many lines there were.
+        dropped: How many were left out, by reason: `error`, `truncated`, `filtered`, `no_answer`, `unreadable`.
+        not_sampled: How many good ones the sample left out.
+    """
+
+    dataset: Dataset
+    read: int
+    dropped: dict[str, int]
+    not_sampled: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """All counts by name: `read`, `kept`, `not_sampled`, and each reason for dropping."""
+        return {"read": self.read, "kept": len(self.dataset), "not_sampled": self.not_sampled, **self.dropped}
 
 
-def _fixed(rows: Rows) -> Rows:
-    rows.flags.writeable = False
-    return rows
+def extract(path: str | Path, *, sample: int | None = None, seed: int = 0) -> Extraction:
+    """The good requests and answers of production logs, and counts of what was left out.
+
+    Args:
+        path: A file, a folder, or a pattern.
+        sample: How many to keep; all where None. The choice depends on each line's own content and on the seed only, so
+            that it hardly changes when the logs grow.
+        seed: Another seed gives another sample.
+
+    Raises:
+        DataFormatError: There are no logs, or no request with an answer is found in them.
+    """
+    source = open_source(path)
+    logged = read_logs(source, sample=sample, seed=seed)
+    if not logged.examples:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in logged.dropped.items())
+        raise DataFormatError(
+            f"none of {len(source):,} lines holds a request with a good answer ({reasons or 'sample is 0'}); "
+            'a line looks like {"request": {"messages": […]}, "response": {"choices": […]}}',
+            file=source.name,
+        )
+    dataset = Dataset.from_examples(
+        logged.examples, source.name, lines=map(source.line, logged.rows), files=map(source.file, logged.rows)
+    )
+    return Extraction(dataset=dataset, read=len(source), dropped=dict(logged.dropped), not_sampled=logged.not_sampled)

@@ -1,7 +1,7 @@
 """What the data layer needs from its callers and siblings, as small protocols."""
 
 from collections.abc import Iterator
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,4 +37,14 @@ class Examples(Protocol):
 
     def select(self, rows: Rows, /) -> Self:
         """The same data with these rows, in this order."""
+        ...
+
+
+@runtime_checkable
+class Flagged(Protocol):
+    """A report that names rows, such as those with errors."""
+
+    @property
+    def rows(self) -> Rows:
+        """0-based row numbers, shape `(n,)`."""
         ...

@@ -16,8 +16,8 @@ class Records(Protocol):
     """What is checked: the rows of a data set as they would be sent."""
 
     @property
-    def source(self) -> str:
-        """Name of the data."""
+    def format(self) -> str | None:
+        """Name of the format in which they are, None where they are in none."""
         ...
 
     @property
@@ -52,12 +52,15 @@ class Records(Protocol):
         ...
 
 
-def check(data: Records, rules: RuleSet, count_tokens: Callable[[int], int] | None = None) -> ValidationReport:
+def check(
+    data: Records, rules: RuleSet, *, source: str, count_tokens: Callable[[int], int] | None = None
+) -> ValidationReport:
     """All problems of a data set.
 
     Args:
         data: What is checked.
         rules: What the provider takes.
+        source: Name of the data.
         count_tokens: Tokens of the example at a row, for the limit of tokens; None leaves that check out.
     """
     name, rule = _kind(data, rules)
@@ -68,7 +71,7 @@ def check(data: Records, rules: RuleSet, count_tokens: Callable[[int], int] | No
             message=f"{rules.provider} doesn't train on preference pairs",
             fix="Keep the preferred answers only, or choose another provider",
         )
-        found.add([problem], file=data.source, line=None, row=None)
+        found.add([problem], file=source, line=None, row=None)
     else:
         wire, size = formats.get(name), 0
         for row in range(len(data)):
@@ -79,10 +82,8 @@ def check(data: Records, rules: RuleSet, count_tokens: Callable[[int], int] | No
             if count_tokens is not None and not any(problem.severity == "error" for problem in problems):
                 problems += _tokens(row, length, rules, count_tokens)
             found.add(problems, file=data.file(row), line=data.line(row), row=row)
-        found.add(_whole(data, rules, size), file=data.source, line=None, row=None)
-    return found.report(
-        source=data.source, provider=rules.provider, model=rules.model, format=name, examples=len(data)
-    )
+        found.add(_whole(data, rules, name, size), file=source, line=None, row=None)
+    return found.report(source=source, provider=rules.provider, model=rules.model, format=name, examples=len(data))
 
 
 def _kind(data: Records, rules: RuleSet) -> tuple[str, RecordRule | None]:
@@ -118,7 +119,7 @@ def _tokens(row: int, length: int, rules: RuleSet, count: Callable[[int], int]) 
         )
 
 
-def _whole(data: Records, rules: RuleSet, written: int) -> Iterator[Problem]:
+def _whole(data: Records, rules: RuleSet, format: str, written: int) -> Iterator[Problem]:
     n = len(data)
     size = data.size if data.size is not None else written
     if rules.min_examples is not None and n < rules.min_examples:
@@ -145,6 +146,13 @@ def _whole(data: Records, rules: RuleSet, written: int) -> Iterator[Problem]:
             code="file_too_large",
             message=f"{size:,} bytes are more than the {rules.max_file_bytes:,} that {rules.provider} takes",
             fix="Sample or split the data",
+        )
+    if data.format not in (None, format, "finetuner"):
+        yield Problem(
+            code="other_format",
+            severity="warning",
+            message=f"the data is in the format {data.format}; it was checked as it would be converted to {format}",
+            fix=f"Before you upload the file yourself: fine-tuner-cc convert FILE --to {format}",
         )
     if data.blank_lines:
         yield Problem(

@@ -80,7 +80,9 @@ def message_from(value: Json, field: str) -> Message:
     name = fields.optional_text(record.get("name"), f"{field}.name")
     answers = fields.optional_text(record.get("tool_call_id"), f"{field}.tool_call_id")
     if role == _OLD_TOOL:
-        role, name, answers = "tool", None, answers or _old_id(name or "")
+        if answers is None:
+            answers = _old_id(name or "")
+        role, name = "tool", None
     elif role not in ROLES:
         raise fields.bad(f"{field}.role", f'"{role}" is none of {fields.listed(ROLES)}')
     return Message(

@@ -56,6 +56,7 @@ class Table:
         lines: The 1-based line of each row.
         blank_lines: Empty lines that were skipped.
         size: Bytes of the file, None where there is none.
+        files: The file of each row; None where all are `name`.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Table:
     lines: Sequence[int] = attrs.field(repr=False)
     blank_lines: int = 0
     size: int | None = None
+    files: Sequence[str] | None = attrs.field(default=None, repr=False)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -77,8 +79,7 @@ class Table:
 
     def file(self, row: int) -> str:
         """The file of the row."""
-        del row
-        return self.name
+        return self.name if self.files is None else self.files[row]
 
 
 @attrs.frozen(kw_only=True, eq=False)
