@@ -13,7 +13,7 @@ def test_built_in_providers_are_listed_sorted():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UnknownNameError, match="'nobody'; installed: .*local"):
+    with pytest.raises(UnknownNameError, match=r"'nobody'; installed: .*local"):
         registry.connect("nobody")
 
 

@@ -31,7 +31,7 @@ class TestTheContractItself:
         class Forgetful(ProviderContract):
             def make_provider(self) -> Provider:
                 provider = ScriptedProvider()
-                provider.trainer.find = lambda key: None
+                provider.trainer.find = lambda _: None
                 return provider
 
         with pytest.raises(AssertionError, match="isn't found by its key"):

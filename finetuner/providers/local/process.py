@@ -134,7 +134,9 @@ class Training:
             message = f"{file_id} has {size:,} bytes, more than the model takes; sample it or use another model"
             raise _InvalidDataError(message, code=f"invalid_{param}", param=param)
         if not 0 < len(found) <= (most or len(found)):
-            message = f"{file_id} has {len(found):,} examples; from 1 to {most} are possible"
+            message = (
+                f"{file_id} has {len(found):,} examples; {f'1 to {most:,}' if most else 'at least 1'} are possible"
+            )
             raise _InvalidDataError(message, code="invalid_n_examples", param=param)
         return found
 

@@ -78,7 +78,7 @@ class TestOptions:
         assert (short.text, short.finish_reason) == ("I am an", "length")
 
     def test_a_schema_that_no_answer_can_obey_is_refused(self, bench, tuned):
-        with pytest.raises(RequestRejectedError, match="^response_schema "):
+        with pytest.raises(RequestRejectedError, match=r"^response_schema "):
             bench.provider.completer.complete(tuned.tuned_model, ASK, attrs.evolve(OPTIONS, response_schema={}))
 
 
@@ -86,7 +86,7 @@ class TestUnknownModels:
     @pytest.mark.parametrize(
         "change",
         [
-            lambda model: "nobody",
+            lambda _: "nobody",
             lambda model: model[:-1] + ("0" if model[-1] != "0" else "1"),
             lambda model: model.replace("ngram-small", "ngram-base"),
             lambda model: model.replace(":local::", ":local:other:"),

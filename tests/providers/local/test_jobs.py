@@ -1,5 +1,6 @@
 """The life of a job, with real processes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,9 +15,9 @@ from finetuner.providers.local import connect
 from finetuner.providers.ports import CANCELLED, FAILED, PAUSED, QUEUED, RUNNING, SUCCEEDED, VALIDATING, JobRequest
 
 
-def lines(n, answer="refund"):
+def lines(n):
     return [
-        {"messages": [{"role": "user", "content": f"help {k}"}, {"role": "assistant", "content": answer}]}
+        {"messages": [{"role": "user", "content": f"help {k}"}, {"role": "assistant", "content": "refund"}]}
         for k in range(n)
     ]
 
@@ -260,7 +261,7 @@ class TestCreating:
             trainer.create(bench.request(model="gpt"))
         with pytest.raises(NotFoundError, match="file-local-0"):
             trainer.create(JobRequest(model="ngram-small", training_file="file-local-0"))
-        with pytest.raises(NotFoundError, match="no job '../x'"):
+        with pytest.raises(NotFoundError, match=r"no job '\.\./x'"):
             trainer.get("../x")
 
 
@@ -276,8 +277,6 @@ class TestBadData:
         ],
     )
     def test_a_bad_line_fails_the_job_and_is_named(self, bench, bad, problem):
-        import json
-
         text = "\n".join([*map(json.dumps, lines(10)), "", bad])
         job = bench.run(training_file=bench.upload(text))
         assert (job.status, job.failure.code, job.failure.param) == (FAILED, "invalid_training_file", "training_file")
