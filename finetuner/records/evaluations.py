@@ -104,7 +104,7 @@ class EvaluationRecords:
         query = (
             sqlalchemy.select(datasets.c.row_hashes)
             .join(jobs, jobs.c.training_fingerprint == datasets.c.fingerprint)
-            .where(jobs.c.provider == provider, jobs.c.tuned_model == tuned_model)
+            .where(jobs.c.provider == provider, jobs.c.tuned_model.in_((tuned_model, f"{provider}:{tuned_model}")))
         )
         with self.journal.transaction() as connection:
             found = connection.execute(query).scalars().all()

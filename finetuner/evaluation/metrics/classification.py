@@ -102,13 +102,12 @@ def averages(matrix: ConfusionMatrix) -> dict[str, Estimate]:
 
     Weighted averages weigh each class by its rows, macro averages weigh the classes that have rows or answers alike,
     micro averages pool all decisions. Intervals are a percentile bootstrap over rows (10,000 resamples, seed 0); where
-    every answer is right nothing varies, and Wilson's interval of the accuracy stands in.
+    all answers are right, or none is, nothing varies, and Wilson's interval of the accuracy stands in.
     """
     values = {name: float(value[0]) for name, value in _averages(_Table.of(matrix)).items()}
     right = sum(matrix.counts[i][i] for i in range(len(matrix.labels)))
-    if right == matrix.n:
-        sure = attrs.evolve(wilson(right, matrix.n), method="Wilson, no error seen")
-        return dict.fromkeys(values, sure)
+    if right in {0, matrix.n}:
+        return dict.fromkeys(values, _alike(right, matrix.n))
     drawn = [_averages(table) for table in _resampled(matrix)]
     return {
         name: _estimate(value, np.concatenate([draw[name] for draw in drawn]), matrix.n)
@@ -117,7 +116,7 @@ def averages(matrix: ConfusionMatrix) -> dict[str, Estimate]:
 
 
 def per_class(matrix: ConfusionMatrix) -> tuple[ClassScores, ...]:
-    """Scores of each class, in the order of the labels. The bootstrap is that of `averages`."""
+    """Scores of each class, in the order of the labels. The intervals of F1 are made as in `averages`."""
     f1 = _f1(_Table.of(matrix))[0]
     drawn = np.concatenate([_f1(table) for table in _resampled(matrix)])
     return tuple(_class_scores(matrix, i, float(f1[i]), drawn[:, i]) for i in range(len(matrix.labels)))
@@ -127,13 +126,14 @@ def _class_scores(matrix: ConfusionMatrix, i: int, f1: float, drawn: Numbers) ->
     support = sum(matrix.counts[i]) + matrix.unparseable[i]
     predicted = sum(row[i] for row in matrix.counts)
     hits = matrix.counts[i][i]
+    settled = hits == 0 or hits == support == predicted
     return ClassScores(
         label=matrix.labels[i],
         support=support,
         predicted=predicted,
         precision=wilson(hits, predicted) if predicted else None,
         recall=wilson(hits, support) if support else None,
-        f1=_estimate(f1, drawn, matrix.n),
+        f1=_alike(hits, support or predicted) if settled else _estimate(f1, drawn, matrix.n),
     )
 
 
@@ -194,6 +194,11 @@ def _f1(table: _Table) -> Numbers:
 
 def _ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
     return np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator > 0)
+
+
+def _alike(right: int, n: int) -> Estimate:
+    """The interval where no bootstrap helps: all answers are right, or none is."""
+    return attrs.evolve(wilson(right, n), method="Wilson, all alike")
 
 
 def _estimate(value: float, drawn: Numbers, n: int) -> Estimate:

@@ -58,6 +58,10 @@ def test_without_an_error_the_interval_is_wilsons():
     f1 = averages(ConfusionMatrix.of([("a", "a"), ("b", "b")] * 10))["f1"]
     assert f1.value == f1.high == 1
     assert f1.low == pytest.approx(0.8389, abs=1e-4)
+    none = averages(ConfusionMatrix.of([("a", "b"), ("b", None)] * 10))["f1"]
+    assert (none.value, none.low) == (0, 0)
+    assert none.high == pytest.approx(0.1611, abs=1e-4)
+    assert per_class(ConfusionMatrix.of([*PAIRS, ("d", "d")]))[3].f1.low == pytest.approx(0.2065, abs=1e-4)
 
 
 def test_the_same_matrix_gives_the_same_interval():
