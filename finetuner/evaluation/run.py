@@ -215,7 +215,7 @@ class Session:
         examples, options = self.examples, self.settings.options
         return Work(
             rows=[row for row in range(len(examples)) if row not in self.kept],
-            ask=lambda row: _sound(self.model.complete(examples[row].prompt, options)),
+            ask=lambda row: _sound(self.model.complete(examples[row].prompt, self._options(row))),
             ask_async=self._ask_async,
             keep=lambda answers: self.records.keep(self.id, answers),
             budget=Budget(
@@ -230,7 +230,12 @@ class Session:
         )
 
     async def _ask_async(self, row: int) -> Completion:
-        return _sound(await self.model.complete_async(self.examples[row].prompt, self.settings.options))
+        return _sound(await self.model.complete_async(self.examples[row].prompt, self._options(row)))
+
+    def _options(self, row: int) -> CompletionOptions:
+        """The options, with the tools that the row's example brings where none are given."""
+        options, tools = self.settings.options, self.examples[row].tools
+        return attrs.evolve(options, tools=tools) if tools and not options.tools else options
 
     def finish(self, outcomes: dict[int, Outcome[Completion]]) -> Evaluation:
         """The evaluation of all answers, kept in the journal without its rows."""

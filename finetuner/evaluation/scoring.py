@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from finetuner.data.examples import Example
+from finetuner._core import codec
+from finetuner._core.types import Json
+from finetuner.data.examples import Example, ToolCall
 from finetuner.evaluation.metrics.classification import ConfusionMatrix
 from finetuner.evaluation.metrics.grading import Case, Grade, Metric
+from finetuner.evaluation.metrics.json_validity import is_json
 from finetuner.evaluation.metrics.labels import closed_set
 from finetuner.evaluation.metrics.registry import MetricLike, Task, choose
 from finetuner.evaluation.pricing import Pricing
@@ -39,7 +42,7 @@ class Scale:
         """
         given = [example.label for example in examples]
         labels = tuple(sorted(set(given))) if task == "classification" else closed_set(given) if task is None else None
-        expected = given if labels is not None else [example.completion for example in examples]
+        expected = given if labels is not None else [_wanted(example) for example in examples]
         chosen = choose(metrics, labels, expected)
         return cls("generation" if labels is None else "classification", tuple(expected), tuple(chosen))
 
@@ -54,9 +57,25 @@ def refused(completion: Completion) -> bool:
     return completion.refusal is not None or completion.finish_reason == "content_filter"
 
 
+def said(text: str, calls: Sequence[ToolCall]) -> str:
+    """An answer as one text: as it is, or as JSON where tools are called, so that equal calls are equal texts."""
+    if not calls:
+        return text
+    named = [{"name": call.name, "arguments": _arguments(call.arguments)} for call in calls]
+    return codec.canonical({"text": text, "tool_calls": named}).decode()
+
+
+def _arguments(text: str) -> Json:
+    return codec.decode(text) if is_json(text) else text
+
+
+def _wanted(example: Example) -> str:
+    return said(example.completion, example.answer.tool_calls if example.answer is not None else ())
+
+
 def grades(scale: Scale, example: Example, expected: str, completion: Completion) -> dict[str, Grade]:
     """Every metric's grade of one answer by name. A refusal is graded as an empty answer."""
-    case = Case(expected, "" if refused(completion) else completion.text, example)
+    case = Case(expected, "" if refused(completion) else said(completion.text, completion.tool_calls), example)
     return {metric.name: metric.grade(case) for metric in scale.metrics}
 
 
@@ -66,7 +85,7 @@ def scored_row(
     """A row with its answer and grades filled in."""
     return attrs.evolve(
         row,
-        answer=answer.text,
+        answer=said(answer.text, answer.tool_calls),
         parsed=graded[primary].parsed,
         correct=graded[primary].value == 1,
         scores={name: grade.value for name, grade in graded.items()},

@@ -46,16 +46,18 @@ class Answering:
 
     answer: Answer
     asked: list[str] = attrs.field(factory=list)
+    options: list[CompletionOptions] = attrs.field(factory=list)
     most_at_once: int = 0
     _now: int = 0
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def complete(self, model: str, messages: Sequence[Message], options: CompletionOptions) -> Completion:  # noqa: ARG002
+    def complete(self, model: str, messages: Sequence[Message], options: CompletionOptions) -> Completion:
         text = messages[-1].text
         with self._lock:
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
             self.asked.append(text)
+            self.options.append(options)
         try:
             answer = self.answer(text)
         finally:

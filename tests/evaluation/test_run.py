@@ -10,9 +10,11 @@ import sys
 import textwrap
 import time
 
+import attrs
 import pytest
 import sqlalchemy
 
+from finetuner.data.examples import Example, Message, ToolCall, user
 from finetuner.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -255,6 +257,33 @@ def test_own_functions_are_metrics(rows, model, place):
     result = evaluate(model(right)[0], rows(PAIRS), workspace=place, metrics=[length], task="generation")
     assert result.primary == "length"
     assert result.metrics["length"].value == pytest.approx(0.5)
+
+
+def test_tool_calls_are_answers_too(rows, model, place):
+    """The example's tools are offered; equal calls are right whatever their spacing, other calls are wrong."""
+    tool = {"type": "function", "function": {"name": "find"}}
+    call = ToolCall("1", "find", '{"id": 1}')
+    asked = [
+        Example(messages=(user(f"q {i}"), Message(role="assistant", tool_calls=(call,))), tools=(tool,))
+        for i in range(2)
+    ]
+    data = attrs.evolve(rows([]), examples=tuple(asked))
+
+    def answer(text):
+        arguments = '{"id":1}' if text == "q 0" else '{"id":2}'
+        return Completion(text="", model="m", tool_calls=(ToolCall("x", "find", arguments),))
+
+    answering, completer = model(answer)
+    result = evaluate(answering, data, workspace=place)
+    assert [row.correct for row in result.rows] == [True, False]
+    assert completer.options[0].tools == (tool,)
+
+
+def test_halves_of_surrogate_pairs_do_not_stop_a_run(rows, model, place):
+    """An answer that no UTF-8 can hold is kept with a replacement."""
+    result = evaluate(model(lambda _: "bug \ud800")[0], rows(PAIRS[:2]), workspace=place)
+    assert result.counts.answered == 2
+    assert result.rows[0].answer == "bug ?"
 
 
 def test_no_rows_is_a_usage_error(rows, model, place):
