@@ -180,7 +180,7 @@ def _choice(choices: list[Json], finish: str, message: str) -> Message | Dropped
     if isinstance(given, str):
         return assistant(given)
     if is_object(given) and "parts" in given:
-        return vertex.contents_from([{"role": "model"} | given], message)[-1]
+        return vertex.turns_from([(message, {"role": "model"} | given)])[-1]
     return _message(given) if is_object(given) else None
 
 

@@ -11,7 +11,7 @@ Source: Google Cloud, "Prepare supervised fine-tuning data for Gemini models", 2
 """
 
 import mimetypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -116,13 +116,18 @@ def system_parts(messages: tuple[Message, ...]) -> list[JsonObject]:
 
 def contents_from(value: Json, field: str) -> tuple[Message, ...]:
     """The messages of a list of contents."""
+    return turns_from([(f"{field}[{n}]", item) for n, item in enumerate(fields.items(value, field))])
+
+
+def turns_from(turns: Sequence[tuple[str, Json]]) -> tuple[Message, ...]:
+    """The messages of contents, each given with its path."""
     messages: list[Message] = []
     open_calls: list[ToolCall] = []
     calls = 0
-    for n, item in enumerate(fields.items(value, field)):
-        content = fields.obj(item, f"{field}[{n}]")
-        role = content_role(content, f"{field}[{n}]")
-        found, called, answers = _parts_from(content, f"{field}[{n}]", calls)
+    for field, item in turns:
+        content = fields.obj(item, field)
+        role = content_role(content, field)
+        found, called, answers = _parts_from(content, field, calls)
         calls += len(called)
         open_calls += called
         messages += [_answer(answer, open_calls) for answer in answers]

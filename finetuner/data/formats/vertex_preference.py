@@ -77,7 +77,7 @@ def _completion_from(value: Json, field: str) -> tuple[int, Message]:
     score = fields.required(record, "score", field)
     if isinstance(score, bool) or score not in (0, 1):
         raise fields.bad(f"{field}.score", "is neither 0 nor 1")
-    messages = vertex.contents_from([fields.required(record, "completion", field)], f"{field}.completion")
+    messages = vertex.turns_from([(f"{field}.completion", fields.required(record, "completion", field))])
     if [message.role for message in messages] != ["assistant"]:
         raise fields.bad(f"{field}.completion.role", 'must be "model"')
     return int(score), messages[0]

@@ -18,7 +18,14 @@ _SUFFIXES: Final = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 _MAX_RATIO: Final = 200
 _MAX_DECOMPRESSED: Final = 4 * 1024**3
 _CHUNK: Final = 1 << 20
-_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_UNREADABLE: Final = (
+    (b"\xff\xfe", "the file is UTF-16; save it as UTF-8"),
+    (b"\xfe\xff", "the file is UTF-16; save it as UTF-8"),
+    (b"\x28\xb5\x2f\xfd", "the file is compressed with Zstandard; decompress it, or use gzip"),
+    (b"PAR1", "the file is Parquet; write it as JSON lines, for example with pandas: to_json(…, lines=True)"),
+    (b"PK\x03\x04", "the file is a ZIP archive (or a spreadsheet); unpack it, or save it as CSV"),
+)
+"""How files start that hold no text."""
 
 
 def open_source(path: str | Path) -> Source:
@@ -41,6 +48,10 @@ def open_source(path: str | Path) -> Source:
 
 def _expand(path: str | Path) -> list[Path]:
     """The files that a path means, sorted; at least one."""
+    if "://" in str(path):
+        raise DataFormatError(
+            "lies on another machine; copy it here first, for example with gcloud storage cp", file=str(path)
+        )
     place = Path(path).expanduser()
     if place.is_dir():
         found = sorted(file for file in place.rglob("*") if file.is_file() and _suffix(file) in _SUFFIXES)
@@ -74,8 +85,7 @@ def _open(path: Path) -> Source:
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(4)
-        if head[:2] in _UTF16:
-            raise DataFormatError("the file is UTF-16; save it as UTF-8", file=name)
+        _refuse_binary(head, name)
         compressed = head[:2] == b"\x1f\x8b"
         if suffix not in (".json", ".csv", ".tsv"):
             return lines_of(_decompress(path), name=name, size=size) if compressed else open_lines(path)
@@ -85,6 +95,12 @@ def _open(path: Path) -> Source:
     if suffix == ".json":
         return _json(data, name=name, size=size)
     return csv_table(data, name=name, delimiter="\t" if suffix == ".tsv" else ",")
+
+
+def _refuse_binary(head: bytes, name: str) -> None:
+    for start, message in _UNREADABLE:
+        if head.startswith(start):
+            raise DataFormatError(message, file=name)
 
 
 def _json(data: bytes, *, name: str, size: int) -> Source:

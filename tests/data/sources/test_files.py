@@ -116,6 +116,9 @@ def test_reading_a_bad_row_names_file_line_and_field(tmp_path: Path) -> None:
         ("a.jsonl", b"\n \n", "empty"),
         ("a.jsonl", b"\xef\xbb\xbf", "empty"),
         ("a.jsonl", "{}\n".encode("utf-16"), "UTF-16"),
+        ("a.parquet", b"PAR1\x00", "Parquet"),
+        ("a.jsonl.zst", b"\x28\xb5\x2f\xfd\x00", "Zstandard"),
+        ("a.xlsx", b"PK\x03\x04\x00", "spreadsheet"),
         ("a.csv", b"", "no header"),
         ("a.csv", b"text,label\n", "empty"),
         ("a.csv", b"text,text\na,b\n", "two columns"),
@@ -141,6 +144,11 @@ def test_a_missing_file_names_its_neighbors(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataFormatError, match="folder holds none"):
         Dataset.load(tmp_path / "empty")
+
+
+def test_a_file_elsewhere_is_not_looked_for_here() -> None:
+    with pytest.raises(DataFormatError, match="copy it here first"):
+        Dataset.load("gs://bucket/a.jsonl")
 
 
 def test_a_decompression_bomb_is_stopped(tmp_path: Path) -> None:
