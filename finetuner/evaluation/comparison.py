@@ -10,9 +10,8 @@ from finetuner._core.hashing import json_sha256
 from finetuner.errors import UsageError
 from finetuner.evaluation.metrics.grading import binary
 from finetuner.evaluation.ports import LabeledData
-from finetuner.evaluation.pricing import Pricing
 from finetuner.evaluation.results import Evaluation, ScoredRow
-from finetuner.evaluation.run import EvaluateOptions, evaluate, evaluate_async, opened
+from finetuner.evaluation.run import EvaluateOptions, evaluate, evaluate_async, opened, priced
 from finetuner.evaluation.statistics.correction import benjamini_hochberg, holm
 from finetuner.evaluation.statistics.estimate import Estimate
 from finetuner.evaluation.statistics.means import Moments
@@ -141,7 +140,7 @@ def compare(
     """
     with opened(options.pop("journal", None), options.pop("workspace", None)) as records:
         options["journal"] = records.journal
-        first = evaluate(base, data, **_affordable((base, tuned), options))
+        first = evaluate(base, data, **_affordable((base, tuned), records, options))
         second = evaluate(tuned, data, **_rest(options, first))
         return _kept(records, compare_evaluations(first, second, correction=correction))
 
@@ -157,7 +156,7 @@ async def compare_async(
     """Like `compare`, without blocking the event loop."""
     with opened(options.pop("journal", None), options.pop("workspace", None)) as records:
         options["journal"] = records.journal
-        first = await evaluate_async(base, data, **_affordable((base, tuned), options))
+        first = await evaluate_async(base, data, **_affordable((base, tuned), records, options))
         second = await evaluate_async(tuned, data, **_rest(options, first))
         return _kept(records, compare_evaluations(first, second, correction=correction))
 
@@ -286,11 +285,10 @@ def _slices(pairs: Sequence[Pair], metric: str, correction: Correction) -> tuple
     )
 
 
-def _affordable(models: Sequence[Model | str], options: EvaluateOptions) -> EvaluateOptions:
+def _affordable(models: Sequence[Model | str], records: EvaluationRecords, options: EvaluateOptions) -> EvaluateOptions:
     """The options as they are; a budget that can't be kept for one of the models is refused before the first call."""
     for model in models:
-        connected = Model.of(model).connected()
-        Pricing.of(connected).require(connected, options.get("max_usd"))
+        priced(Model.of(model).connected(), records.journal, options.get("max_usd"))
     return options
 
 

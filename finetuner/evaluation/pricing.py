@@ -24,13 +24,17 @@ class Pricing:
     prices: Prices | None
 
     @classmethod
-    def of(cls, model: Model) -> "Pricing":
+    def of(cls, model: Model, base: str | None = None) -> "Pricing":
         """The prices of a model, or of its base where the catalog knows only that.
 
         A provider whose every model is free serves tuned models for nothing too.
+
+        Args:
+            model: Who answers.
+            base: The provider's id of the model that it was tuned from, where known.
         """
         catalog = model.provider.catalog
-        entry = catalog.find(model.reference.model)
+        entry = catalog.find(model.reference.model) or (None if base is None else catalog.find(base))
         if entry is not None:
             return cls(entry.prices if entry.prices.input is not None else None)
         free = bool(catalog.models) and all(known.prices.input == known.prices.output == 0 for known in catalog.models)

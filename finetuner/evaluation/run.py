@@ -27,6 +27,7 @@ from finetuner.evaluation.scoring import Scale, confusion, grades, scored_row, s
 from finetuner.providers.model import Model
 from finetuner.providers.ports import Completion, CompletionOptions
 from finetuner.records.evaluations import EvaluationRecords
+from finetuner.records.jobs import JobRecords
 from finetuner.records.journal import Journal
 
 Place = str | Path | Workspace | None
@@ -186,8 +187,7 @@ class Session:
         examples = tuple(data)
         if not examples:
             raise UsageError(f"{data.source} has no rows to evaluate")
-        pricing = Pricing.of(connected)
-        pricing.require(connected, settings.max_usd)
+        pricing = priced(connected, records.journal, settings.max_usd)
         own_id = evaluation_id(connected, data, settings.options)
         return cls(
             id=own_id,
@@ -204,7 +204,7 @@ class Session:
     def refuse_training_rows(self, *, allowed: bool) -> None:
         """Raise `LeakError` where the model was trained on rows of the data, unless that is allowed."""
         if not allowed:
-            trained = self.records.training_hashes(self.model.reference.provider, self.model.reference.model)
+            trained = JobRecords(self.records.journal).training_hashes(self.model.reference)
             refuse_training_rows(str(self.model), self.data, trained)
 
     def work(self, concurrency: int, on_progress: OnProgress | None, clock: Clock) -> Work[Completion]:
@@ -310,6 +310,18 @@ def evaluation_id(model: Model, data: LabeledData, options: CompletionOptions) -
             "options": codec.unstructure(attrs.evolve(options, timeout=None, max_retries=None)),
         }
     )
+
+
+def priced(model: Model, journal: Journal, max_usd: float | None) -> Pricing:
+    """The prices of a connected model; those of its base where the journal knows it and the catalog has only that.
+
+    Raises:
+        UsageError: A budget is given, and there is no price to keep it by.
+    """
+    job = JobRecords(journal).by_model(model.reference)
+    pricing = Pricing.of(model, None if job is None else job.request.model)
+    pricing.require(model, max_usd)
+    return pricing
 
 
 def _sound(completion: Completion) -> Completion:

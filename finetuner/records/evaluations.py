@@ -1,6 +1,5 @@
 """The journal of evaluations: what was asked of which model, every answer that was paid for, and the result."""
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -12,11 +11,9 @@ from sqlalchemy import Connection, RowMapping
 from finetuner._core import codec
 from finetuner._core.types import Json
 from finetuner.records.journal import Journal
-from finetuner.records.tables import answers, datasets, evaluations, jobs
+from finetuner.records.tables import answers, evaluations
 
 T = TypeVar("T")
-
-_HASH = re.compile("[0-9a-f]{16}")
 
 
 @attrs.frozen(kw_only=True)
@@ -98,17 +95,6 @@ class EvaluationRecords:
         )
         with self.journal.transaction() as connection:
             connection.execute(update)
-
-    def training_hashes(self, provider: str, tuned_model: str) -> frozenset[str]:
-        """Prompt hashes (16 hexadecimal digits each) of all rows that a tuned model was trained on, as far as known."""
-        query = (
-            sqlalchemy.select(datasets.c.row_hashes)
-            .join(jobs, jobs.c.training_fingerprint == datasets.c.fingerprint)
-            .where(jobs.c.provider == provider, jobs.c.tuned_model.in_((tuned_model, f"{provider}:{tuned_model}")))
-        )
-        with self.journal.transaction() as connection:
-            found = connection.execute(query).scalars().all()
-        return frozenset(row_hash for hashes in found for row_hash in _HASH.findall(hashes))
 
     def get(self, id: str) -> EvaluationRecord | None:
         """The evaluation with this id, or None."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -25,11 +24,12 @@ from finetuner.errors import (
     UsageError,
 )
 from finetuner.evaluation.run import evaluate, evaluate_async
-from finetuner.providers.catalog import Prices
-from finetuner.providers.ports import Completion, CompletionOptions
+from finetuner.providers.catalog import BaseModel, Catalog, Prices
+from finetuner.providers.model import Model
+from finetuner.providers.ports import Completion, CompletionOptions, JobRequest, JobSnapshot, Provider
 from finetuner.records.evaluations import EvaluationRecords
+from finetuner.records.jobs import DatasetRecords, JobRecord, JobRecords
 from finetuner.records.journal import Journal
-from finetuner.records.tables import datasets, jobs
 
 PAIRS = [(f"question {i}", ("billing", "bug")[i % 2]) for i in range(40)]
 
@@ -195,29 +195,44 @@ def test_progress_counts_up(rows, model, place):
     assert seen[-1].eta == 0
 
 
+def trained(place, data, base="m0"):
+    """Note in the journal that `test:m` was trained on data."""
+    request = JobRequest(model=base, training_file="file-1")
+    snapshot = JobSnapshot(id="ftjob-1", model=base, status="succeeded", created_at=0.0, tuned_model="m")
+    record = JobRecord(
+        key="k",
+        provider="test",
+        state="created",
+        request=request,
+        job_id="ftjob-1",
+        snapshot=snapshot,
+        training_fingerprint=data.fingerprint,
+    )
+    with Journal.open(place) as journal:
+        JobRecords(journal).intend(record)
+        DatasetRecords(journal).add(data.fingerprint, role="train", source=data.source, row_hashes=data.prompt_hashes())
+
+
 def test_training_rows_are_refused(rows, model, place):
     """Rows that the model was trained on are named by their lines."""
     data = rows(PAIRS)
-    with Journal.open(place) as journal, journal.transaction() as connection:
-        hashes = json.dumps(data.prompt_hashes()[5:7])
-        connection.execute(
-            datasets.insert().values(
-                fingerprint="f", examples=2, source="train", role="train", row_hashes=hashes, created_at=0.0
-            )
-        )
-        job = {
-            "key": "k",
-            "provider": "test",
-            "state": "created",
-            "request": "{}",
-            "created_at": 0.0,
-            "updated_at": 0.0,
-        }
-        connection.execute(jobs.insert().values(**job, training_fingerprint="f", tuned_model="m"))
+    trained(place, rows(PAIRS[5:7]))
     with pytest.raises(LeakError, match=r"2 of 40 rows of rows\.jsonl .* line 6, 7;"):
         evaluate(model(right)[0], data, workspace=place)
     assert evaluate(model(right, name="test:other")[0], data, workspace=place).counts.scored == 40
     assert evaluate(model(right)[0], data, workspace=place, allow_training_rows=True).counts.scored == 40
+
+
+def test_a_tuned_model_costs_what_its_base_costs(rows, model, place):
+    """Where the catalog knows only the base, the journal knows which one that is."""
+    answering, completer = model(right)
+    catalog = Catalog(provider="test", models=(BaseModel(id="test:m0", prices=Prices(input=1000.0, output=1000.0)),))
+    provider = Provider(name="test", formats=(), catalog=catalog, completer=completer)
+    priced = Model("test:m", provider=provider)
+    assert evaluate(priced, rows(PAIRS[:10]), workspace=place).cost is None
+    trained(place, rows([("other", "bug")]))
+    assert evaluate(priced, rows(PAIRS[:10]), workspace=place).cost == pytest.approx(0.12)
+    assert answering == priced
 
 
 def test_async_gives_the_same(rows, model, place):

@@ -7,7 +7,6 @@ from finetuner.data.examples import ToolCall
 from finetuner.providers.ports import Completion, Usage
 from finetuner.records.evaluations import EvaluationRecords
 from finetuner.records.journal import Journal
-from finetuner.records.tables import datasets, jobs
 
 ANSWER = Completion(
     text="Ünïcode → <b>",
@@ -63,15 +62,3 @@ def test_lists_are_newest_first_and_filtered(records):
         records.begin(str(number), model=model, dataset="d", kind=kind)
     assert [record.id for record in records.list()] == ["2", "1", "0"]
     assert [record.id for record in records.list(model="a", kind="evaluation")] == ["0"]
-
-
-def test_training_hashes_are_those_of_the_models_jobs(records):
-    """All training sets of jobs that gave this model, and of no other."""
-    with records.journal.transaction() as connection:
-        for name, tuned in (("f", "m"), ("g", "other")):
-            row = {"fingerprint": name, "examples": 2, "source": "s", "role": "train", "created_at": 0.0}
-            connection.execute(datasets.insert().values(**row, row_hashes=f'["{name * 16}"]'.replace("g", "a")))
-            job = {"key": name, "provider": "p", "state": "created", "request": "{}", "training_fingerprint": name}
-            connection.execute(jobs.insert().values(**job, tuned_model=tuned, created_at=0.0, updated_at=0.0))
-    assert records.training_hashes("p", "m") == {"f" * 16}
-    assert records.training_hashes("p", "unknown") == frozenset()
