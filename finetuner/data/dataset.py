@@ -10,7 +10,8 @@ from typing import Self, overload
 import attrs
 import numpy as np
 
-from finetuner.data import formats
+from finetuner.data import duplicates, formats, rebalancing, sampling, splitting
+from finetuner.data.analysis import Analysis, analyze
 from finetuner.data.checks.report import Collector, ValidationReport
 from finetuner.data.checks.rules import rules_for
 from finetuner.data.checks.run import check
@@ -18,10 +19,15 @@ from finetuner.data.examples import Example
 from finetuner.data.formats import plain
 from finetuner.data.logs import read_logs
 from finetuner.data.ports import Flagged, Rows
+from finetuner.data.privacy import redact_example
 from finetuner.data.problems import Problem
+from finetuner.data.quality import ExampleJudge, Review, review
+from finetuner.data.rebalancing import How
 from finetuner.data.rows import Change, View
 from finetuner.data.sources.files import open_source
 from finetuner.data.sources.source import Table
+from finetuner.data.splitting import Split
+from finetuner.data.tokens import TokenCounts, count_dataset, count_example
 from finetuner.data.writing import write_examples
 from finetuner.errors import DataFormatError, InvalidDataError
 
@@ -198,7 +204,12 @@ class Dataset:
         Raises:
             UnknownNameError: Nobody knows the provider.
         """
-        return check(self._view, rules_for(provider, model, on), source=self.source)
+        return check(
+            self._view,
+            rules_for(provider, model, on),
+            source=self.source,
+            count_tokens=lambda row: sum(count_example(self[row], model)),
+        )
 
     def validate(self, provider: str, model: str | None = None, on: date | None = None) -> Self:
         """Check, and go on only when there are no errors.
@@ -210,6 +221,18 @@ class Dataset:
             InvalidDataError: There are errors; `.report` holds the `ValidationReport`.
         """
         return self._unless_errors(self.check(provider, model, on))
+
+    def analyze(self, tokens: bool = True, model: str | None = None, limit: int | None = None) -> Analysis:
+        """What is in the data: size, classes, tokens, duplicates, conflicts. See `finetuner.data.analysis`."""
+        return analyze(self, tokens, model, limit)
+
+    def review(self, judge: ExampleJudge | None = None) -> Review:
+        """What a careful person would stop at, example by example. See `finetuner.data.quality`."""
+        return review(self, judge)
+
+    def tokens(self, model: str | None = None) -> TokenCounts:
+        """Tokens of all examples. See `finetuner.data.tokens`."""
+        return count_dataset(self, model)
 
     # -- shape: new views ----------------------------------------------------------------------------------------------
 
@@ -240,6 +263,46 @@ class Dataset:
         """
         rows = what.rows if isinstance(what, Flagged) else np.fromiter(what, dtype=np.int64)
         return self.select(np.setdiff1d(np.arange(len(self), dtype=np.int64), rows))
+
+    def dedupe(self, near: float | None = None) -> Self:
+        """Without examples that repeat an earlier one; with `near` (0 to 1) also without those that nearly do."""
+        return self.select(duplicates.find(self, near).keep)
+
+    def redact(self) -> Self:
+        """With personal data and secrets replaced by placeholders such as `<EMAIL_1>`; names aren't found."""
+        return self.map(redact_example)
+
+    def rebalance(self, how: How = "oversample", seed: int = 0) -> Self:
+        """With every label equally frequent. For training data only: validation and test keep the real mix.
+
+        Raises:
+            UsageError: There is no such way.
+        """
+        return self.select(rebalancing.rows(self, how, seed))
+
+    def sample(self, n: int, stratify: str | None = None, seed: int = 0) -> Self:
+        """Some of the examples, chosen by content and seed.
+
+        Args:
+            n: How many.
+            stratify: Keep the mix of `label`, or of a key of the metadata.
+            seed: Another seed gives another sample.
+        """
+        return self.select(sampling.rows(self, n, stratify, seed))
+
+    def split(
+        self,
+        train: float = 80,
+        val: float = 10,
+        test: float = 10,
+        *,
+        stratify: str | None = "label",
+        group: str | None = None,
+        time: str | None = None,
+        seed: int = 0,
+    ) -> Split[Self]:
+        """Train, validation and test that share no request, near copy or group. See `finetuner.data.splitting`."""
+        return splitting.split(self, train, val, test, stratify=stratify, group=group, time=time, seed=seed)
 
     def convert(self, format: str) -> Self:
         """The same examples, to be written in another format; each row is tried.

@@ -32,7 +32,7 @@ class Model:
     """
 
     reference: ModelReference = attrs.field(converter=_reference)
-    _provider: Provider | None = attrs.field(default=None, eq=False, repr=False, kw_only=True)
+    _provider: Provider | None = attrs.field(default=None, eq=False, repr=False, kw_only=True, alias="provider")
 
     @classmethod
     def of(cls, model: "str | ModelReference | Model") -> "Model":

@@ -12,7 +12,8 @@ from typing import Final, Literal, Protocol
 import attrs
 
 from finetuner._core.types import Json
-from finetuner.data.examples import Example, Message, ToolCall
+from finetuner.data.examples import Message, ToolCall
+from finetuner.data.ports import Examples
 from finetuner.providers.catalog import Catalog
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
@@ -382,7 +383,7 @@ class Finding:
 class Advisor(Protocol):
     """What only the provider knows about a planned job. Costs nothing."""
 
-    def advise(self, model: str, training: Sequence[Example], method: str) -> tuple[Finding, ...]:
+    def advise(self, model: str, training: Examples, method: str) -> tuple[Finding, ...]:
         """Findings about this training data on this base model; empty where all is well."""
         ...
 

@@ -84,6 +84,10 @@ class JobRecords:
         """Write down that the provider refused: no job exists under this key."""
         self._update(jobs.c.key == key, state=REFUSED)
 
+    def again(self, key: str) -> None:
+        """Write down that a refused job is about to be sent once more."""
+        self._update(jobs.c.key == key, state=INTENT)
+
     def seen(self, provider: str, snapshot: JobSnapshot) -> None:
         """Write down a newer state of a job; a job from elsewhere is left alone."""
         self._update((jobs.c.provider == provider) & (jobs.c.job_id == snapshot.id), snapshot=snapshot)

@@ -1,12 +1,11 @@
 """What an embedded model can't learn well, said before the job is created."""
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Final
 
 import attrs
 
-from finetuner.data.examples import Example
+from finetuner.data.ports import Examples
 from finetuner.providers.ports import Finding
 
 _OPEN_SHARE: Final = 0.5
@@ -19,7 +18,7 @@ _SHOWN: Final = 3
 class LocalAdvisor:
     """The `Advisor` of embedded models: they choose among answers seen in training, and need several of each."""
 
-    def advise(self, model: str, training: Sequence[Example], method: str) -> tuple[Finding, ...]:  # noqa: ARG002  # the port's
+    def advise(self, model: str, training: Examples, method: str) -> tuple[Finding, ...]:  # noqa: ARG002  # the port's
         """Warnings about open-ended answers, a single answer, and rare answers."""
         counts = Counter(example.completion.strip() for example in training)
         counts.pop("", None)

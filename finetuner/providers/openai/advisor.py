@@ -1,12 +1,11 @@
 """What the catalog says before anything is sent: whether jobs on a base are still taken, and where else to go."""
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
 import attrs
 
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
-from finetuner.data.examples import Example
+from finetuner.data.ports import Examples
 from finetuner.providers import registry
 from finetuner.providers.catalog import BaseModel, Catalog
 from finetuner.providers.openai.failures import NAME
@@ -20,7 +19,7 @@ class OpenAIAdvisor:
     catalog: Catalog
     clock: Clock = attrs.field(default=SYSTEM_CLOCK, repr=False)
 
-    def advise(self, model: str, training: Sequence[Example], method: str) -> tuple[Finding, ...]:  # noqa: ARG002  # dates don't depend on data
+    def advise(self, model: str, training: Examples, method: str) -> tuple[Finding, ...]:  # noqa: ARG002  # dates don't depend on data
         """Errors where the base takes no jobs today, or none by this method; a warning where it retires soon."""
         base = self.catalog.find(model)
         today = datetime.fromtimestamp(self.clock.now(), UTC).date()

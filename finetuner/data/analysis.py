@@ -1,0 +1,169 @@
+"""What is in a data set: size, classes, tokens, duplicates, conflicts."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Final, Literal
+
+import attrs
+
+from finetuner.data.duplicates import find_in
+from finetuner.data.examples import Example
+from finetuner.data.ports import Examples
+from finetuner.data.text import normalize, turns_text
+from finetuner.data.tokens import TokenCounts, count_dataset
+
+ATTENTION_RATIO: Final = 3.0
+"""Largest to smallest class from which imbalance deserves attention."""
+
+ALARM_RATIO: Final = 10.0
+"""Largest to smallest class from which the data should be rebalanced."""
+
+ALARM_DUPLICATES: Final = 0.05
+"""Share of duplicates from which the data should be deduplicated."""
+
+_NEAR = 0.8
+_MOST_CLASSES = 500
+_CLOSED_SHARE = 0.5
+_SHOWN_CLASSES = 20
+
+Level = Literal["ok", "attention", "alarm"]
+
+
+@attrs.frozen(kw_only=True)
+class Conflict:
+    """The same request with different answers.
+
+    Attributes:
+        request: The normalized request.
+        answers: The different answers.
+        lines: 1-based lines where they stand.
+    """
+
+    request: str
+    answers: tuple[str, ...]
+    lines: tuple[int, ...]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Analysis:
+    """What was found in a data set.
+
+    Attributes:
+        size: How many examples.
+        closed_set: Whether the answers are labels of a closed set rather than free text.
+        classes: How many examples of each label, most frequent first; empty for free text.
+        exact_duplicates: Share of examples that repeat an earlier one, case and white space aside (0 to 1).
+        near_duplicates: Share of examples that nearly repeat an earlier one (0 to 1).
+        conflicts: Requests with more than one answer.
+        turns: Largest number of messages in an example.
+        tokens: Token counts; None where they weren't asked for.
+        over_context: Examples longer than the model's limit; None where no limit is known.
+    """
+
+    size: int
+    closed_set: bool
+    classes: Mapping[str, int]
+    exact_duplicates: float
+    near_duplicates: float
+    conflicts: tuple[Conflict, ...]
+    turns: int
+    tokens: TokenCounts | None
+    over_context: int | None
+
+    @property
+    def balance(self) -> float:
+        """Largest class divided by smallest; 1 for fewer than two classes."""
+        counts = list(self.classes.values())
+        return max(counts) / min(counts) if len(counts) > 1 else 1.0
+
+    @property
+    def balance_level(self) -> Level:
+        """`ok`, `attention` (over 3:1) or `alarm` (over 10:1)."""
+        if self.balance > ALARM_RATIO:
+            return "alarm"
+        return "attention" if self.balance > ATTENTION_RATIO else "ok"
+
+    @property
+    def duplicate_level(self) -> Level:
+        """`alarm` when more than 5 % of the examples are exact or near copies."""
+        return "alarm" if self.exact_duplicates + self.near_duplicates > ALARM_DUPLICATES else "ok"
+
+    def __str__(self) -> str:
+        """The analysis, for people."""
+        lines = [f"Total examples: {self.size:,}"]
+        if self.closed_set:
+            lines.append(f"Classes: {len(self.classes)}")
+            lines += [
+                f"  {label}: {count:,} ({count / self.size:.1%})"
+                for label, count in list(self.classes.items())[:_SHOWN_CLASSES]
+            ]
+            if len(self.classes) > _SHOWN_CLASSES:
+                lines.append(f"  … and {len(self.classes) - _SHOWN_CLASSES} more")
+            if self.balance_level != "ok":
+                word = "WARNING" if self.balance_level == "attention" else "ALARM"
+                lines.append(f"{word}: Class imbalance detected ({self.balance:.1f}:1 ratio)")
+        else:
+            lines.append("Answers: free text")
+        if self.tokens is not None:
+            about = "" if self.tokens.exact else " (approximate)"
+            lines += [f"Tokens{about}:", f"  Input: {self.tokens.input}", f"  Output: {self.tokens.output}"]
+        if self.over_context is not None:
+            lines.append(f"Examples exceeding context: {self.over_context:,} ({self.over_context / self.size:.1%})")
+        alarm = "ALARM: " if self.duplicate_level == "alarm" else ""
+        lines.append(
+            f"{alarm}Duplicates: {self.exact_duplicates:.1%} exact, {self.near_duplicates:.1%} near; "
+            f"conflicting answers: {len(self.conflicts):,}"
+        )
+        return "\n".join(lines)
+
+
+def analyze(dataset: Examples, tokens: bool = True, model: str | None = None, limit: int | None = None) -> Analysis:
+    """What is in a data set.
+
+    Args:
+        dataset: The examples.
+        tokens: Whether to count tokens.
+        model: Whose tokenizer counts.
+        limit: Most tokens of an example; longer ones are counted.
+
+    Raises:
+        DataFormatError: At the first line that can't be read.
+    """
+    examples = list(dataset)
+    lines = [dataset.line(row) for row in range(len(examples))]
+    duplicates = find_in(examples, lines, _NEAR)
+    counts = count_dataset(dataset, model) if tokens else None
+    labels = Counter(example.label for example in examples)
+    closed = is_closed_set(examples)
+    return Analysis(
+        size=len(examples),
+        closed_set=closed,
+        classes=dict(labels.most_common()) if closed else {},
+        exact_duplicates=duplicates.exact_rate,
+        near_duplicates=duplicates.near_rate,
+        conflicts=conflicts(examples, lines),
+        turns=max((len(example.messages) for example in examples), default=0),
+        tokens=counts,
+        over_context=None if counts is None or limit is None else int((counts.per_example > limit).sum()),
+    )
+
+
+def is_closed_set(examples: Sequence[Example]) -> bool:
+    """Whether the answers are labels: one line each, at most 500, and on average each at least twice."""
+    labels = {example.label for example in examples}
+    one_line = all("\n" not in label for label in labels)
+    return bool(labels) and one_line and len(labels) <= min(_MOST_CLASSES, max(1, _CLOSED_SHARE * len(examples)))
+
+
+def conflicts(examples: Sequence[Example], lines: Sequence[int]) -> tuple[Conflict, ...]:
+    """Requests that stand in the data with more than one answer, case and white space aside."""
+    answers: defaultdict[tuple[str, str], dict[str, list[int]]] = defaultdict(dict)
+    for example, line in zip(examples, lines, strict=True):
+        request = (example.system or "", normalize(turns_text(example)))
+        answers[request].setdefault(normalize(example.label), []).append(line)
+    return tuple(
+        Conflict(request=request, answers=tuple(found), lines=tuple(sorted(chain.from_iterable(found.values()))))
+        for (_, request), found in answers.items()
+        if len(found) > 1
+    )
