@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import importlib.resources
 import os
+import re
 import tempfile
 from functools import lru_cache
 from importlib.util import find_spec
@@ -31,17 +32,14 @@ PER_MESSAGE: Final = 3
 PER_NAME: Final = 1
 """Tokens for a `name`."""
 
-_SHA256: Final = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"  # of o200k_base's rank file
-_CACHED_NAME: Final = "fb374d419588a4632f3f557e76b4b70aebbca790"  # tiktoken's cache file: SHA-1 of the file's address
-_SPECIAL: Final = {"<|endoftext|>": 199999, "<|endofprompt|>": 200018}
 _CHARACTERS_PER_TOKEN: Final = 4.2  # English in o200k_base
 _GEMINI: Final = 1.15  # Gemma-3 tokens for each o200k token on mixed text
 
-# How o200k_base cuts text before merging: words with an optional leading sign, in two cases; numbers by three digits;
-# runs of signs; line ends; white space.
+# How text is cut before merging: words with an optional leading sign (o200k_base: in two cases); numbers by three
+# digits; runs of signs; line ends; white space. The patterns are tiktoken's (MIT, Copyright (c) 2022 OpenAI, Shantanu Jain).
 _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 _CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-_PATTERN: Final = "|".join(
+_O200K_PATTERN: Final = "|".join(
     (
         rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+{_CONTRACTION}",
         rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*{_CONTRACTION}",
@@ -52,6 +50,67 @@ _PATTERN: Final = "|".join(
         r"\s+",
     )
 )
+_CL100K_PATTERN: Final = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
+
+
+@attrs.frozen(kw_only=True)
+class _Ranks:
+    """An encoding: where its rank file lies, and how it cuts text."""
+
+    name: str
+    sha256: str
+    cached_as: str  # SHA-1 of the address from which tiktoken gets it
+    pattern: str
+
+
+_O200K: Final = _Ranks(
+    name="o200k_base",
+    sha256="446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d",
+    cached_as="fb374d419588a4632f3f557e76b4b70aebbca790",
+    pattern=_O200K_PATTERN,
+)
+_CL100K: Final = _Ranks(
+    name="cl100k_base",
+    sha256="223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
+    cached_as="9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+    pattern=_CL100K_PATTERN,
+)
+_KNOWN: Final = re.compile(r"gpt-4\.1|gpt-4o|chatgpt-4o|gpt-4\.5|gpt-5|gpt-oss|o[134](?![\w.])")
+_OLD: Final = re.compile(r"gpt-4(?![\w.])|gpt-3\.5|text-embedding-")
+
+
+@attrs.frozen(kw_only=True)
+class Rule:
+    """How a model's tokens are counted.
+
+    Attributes:
+        encoding: `o200k_base` or `cl100k_base`.
+        factor: Tokens for each token of the encoding.
+        assumed: Whether the model isn't known to use this encoding.
+    """
+
+    encoding: str
+    factor: float = 1.0
+    assumed: bool = False
+
+
+def rule(model: str | None) -> Rule:
+    """How tokens are counted for a model; None means OpenAI's current ones.
+
+    Takes `provider:model`, tuned names (`ft:base:…`) and their checkpoints. Gemini's own tokenizer isn't here: its
+    tokens are estimated from OpenAI's.
+    """
+    name = "gpt-4.1" if model is None else model.removeprefix("openai:")
+    if name.startswith("ft:"):
+        name = name.split(":")[1]
+    if "gemini" in name:
+        return Rule(encoding=_O200K.name, factor=_GEMINI, assumed=True)
+    if _OLD.match(name):
+        return Rule(encoding=_CL100K.name)
+    return Rule(encoding=_O200K.name, assumed=_KNOWN.match(name) is None)
 
 
 @attrs.frozen(kw_only=True)
@@ -103,17 +162,18 @@ class TokenCounts:
 
 def count_text(text: str, model: str | None = None) -> int:
     """Tokens of a text; texts that look like special tokens are counted as text."""
-    return _counter(_family(model))(text)
+    return _counter(rule(model))(text)
 
 
 def is_exact(model: str | None = None) -> bool:
-    """Whether counts for a model are exact on this machine."""
-    return _family(model) == "o200k" and _encoding() is not None
+    """Whether counts for a model are exact on this machine: its encoding is known, and its ranks are here."""
+    used = rule(model)
+    return not used.assumed and _encoding(used.encoding) is not None
 
 
 def count_example(example: Example, model: str | None = None) -> tuple[int, int]:
     """Tokens of prompt and answer, with the chat template's share."""
-    count = _counter(_family(model))
+    count = _counter(rule(model))
     prompt = PER_MESSAGE
     for message in example.prompt:
         prompt += PER_MESSAGE + count(message.text) + (PER_NAME if message.name else 0)
@@ -144,16 +204,11 @@ def count_dataset(data: Examples, model: str | None = None) -> TokenCounts:
     )
 
 
-def _family(model: str | None) -> str:
-    name = (model or "").rpartition("/")[2]
-    return "gemini" if "gemini" in name else "o200k"
-
-
 class _Counter:
     """Counts texts, remembering those that come again, such as system prompts."""
 
-    def __init__(self, factor: float) -> None:
-        self._factor = factor
+    def __init__(self, used: Rule) -> None:
+        self._rule = used
         self._known = lru_cache(maxsize=4096)(self._count)
 
     def __call__(self, text: str) -> int:
@@ -161,15 +216,14 @@ class _Counter:
         return self._known(text) if text else 0
 
     def _count(self, text: str) -> int:
-        encoding = _encoding()
-        if encoding is None:
-            return max(1, round(self._factor * _estimated(text)))
-        return round(self._factor * len(encoding.encode_ordinary(text)))
+        encoding = _encoding(self._rule.encoding)
+        tokens = _estimated(text) if encoding is None else len(encoding.encode_ordinary(text))
+        return max(1, round(self._rule.factor * tokens))
 
 
 @lru_cache(maxsize=4)
-def _counter(family: str) -> _Counter:
-    return _Counter(_GEMINI if family == "gemini" else 1.0)
+def _counter(used: Rule) -> _Counter:
+    return _Counter(used)
 
 
 def _estimated(text: str) -> float:
@@ -177,32 +231,35 @@ def _estimated(text: str) -> float:
     return wide + (len(text) - wide) / _CHARACTERS_PER_TOKEN
 
 
-@lru_cache(maxsize=1)
-def _encoding() -> "tiktoken.Encoding | None":
-    ranks = _ranks()
+@lru_cache(maxsize=2)
+def _encoding(name: str) -> "tiktoken.Encoding | None":
+    source = _O200K if name == _O200K.name else _CL100K
+    ranks = _ranks(source)
     if ranks is None:
         return None
     import tiktoken
 
-    return tiktoken.Encoding(name="o200k_base", pat_str=_PATTERN, mergeable_ranks=ranks, special_tokens=_SPECIAL)
+    # encode_ordinary reads special tokens as text, so none are declared
+    return tiktoken.Encoding(name=name, pat_str=source.pattern, mergeable_ranks=ranks, special_tokens={})
 
 
-def _ranks() -> dict[bytes, int] | None:
-    for data in (_from_cache(), _from_package()):
-        if data is not None and hashlib.sha256(data).hexdigest() == _SHA256:
+def _ranks(source: _Ranks) -> dict[bytes, int] | None:
+    for read in (_from_cache, _from_package):
+        data = read(source)
+        if data is not None and hashlib.sha256(data).hexdigest() == source.sha256:
             lines = (line.split() for line in data.splitlines())
             return {base64.b64decode(token): int(rank) for token, rank in lines}
     return None
 
 
-def _from_cache() -> bytes | None:
+def _from_cache(source: _Ranks) -> bytes | None:
     folder = os.environ.get("TIKTOKEN_CACHE_DIR") or os.environ.get("DATA_GYM_CACHE_DIR")
-    path = Path(folder or Path(tempfile.gettempdir()) / "data-gym-cache") / _CACHED_NAME
+    path = Path(folder or Path(tempfile.gettempdir()) / "data-gym-cache") / source.cached_as
     return path.read_bytes() if path.is_file() else None
 
 
-def _from_package() -> bytes | None:
+def _from_package(source: _Ranks) -> bytes | None:
     if find_spec("bpe_openai") is None:
         return None
-    file = importlib.resources.files("bpe_openai").joinpath("data", "o200k_base.tiktoken.gz")
+    file = importlib.resources.files("bpe_openai").joinpath("data", f"{source.name}.tiktoken.gz")
     return gzip.decompress(file.read_bytes()) if file.is_file() else None
