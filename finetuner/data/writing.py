@@ -53,6 +53,9 @@ def write_examples(data: Examples, path: Path, format: str | None) -> Path:
             for piece in _pieces(records, suffix):
                 file.write(piece)
         temporary.replace(path)
+    except UnicodeEncodeError as error:
+        text = "a text holds half of a surrogate pair, which is no character; check() finds the line"
+        raise DataFormatError(text, file=str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
     return path

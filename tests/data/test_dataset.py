@@ -145,3 +145,33 @@ def test_banking77_loads_as_it_is(tmp_path: Path) -> None:
     assert len({example.label for example in data}) == 77
     assert (data[0].user_text, data[0].label, data.line(0)) == ("I am still waiting on my card?", "card_arrival", 2)
     assert Dataset.load(data.write(tmp_path / "b.jsonl")).fingerprint == data.fingerprint
+
+
+def test_the_verbs_read_as_the_workflow(tmp_path: Path) -> None:
+    """Load, validate, dedupe, redact, split, sample, rebalance: each a new view of the same file."""
+    topics = [
+        Example(messages=(user(f"Topic {i}: {chr(97 + i % 7) * 9} {i * i}"), assistant("ab"[i % 2]))) for i in range(60)
+    ]
+    mine = Example(messages=(user("I am ann@example.com, where is it?"), assistant("a")))
+    path = Dataset.from_examples([*topics, *topics[:5], mine]).write(tmp_path / "a.jsonl")
+    clean = Dataset.load(path).validate("openai").dedupe().redact()
+    assert len(clean) == 61
+    assert "ann@example.com" not in clean[-1].user_text
+    parts = clean.split(80, 10, 10, seed=1)
+    assert len(parts.train) + len(parts.val) + len(parts.test) == 61
+    assert parts.proof.shared_exact == 0
+    assert not set(parts.train.prompt_hashes()) & set(parts.test.prompt_hashes())
+    labels = [example.label for example in parts.train.rebalance()]
+    assert labels.count("a") == labels.count("b")
+    assert list(clean.sample(10, seed=3)) == list(clean.sample(10, seed=3))
+    assert clean.tokens().total > 61
+    assert clean.analyze().size == 61
+    assert len(clean.drop(clean.review())) <= 61
+
+
+def test_text_that_is_no_text_is_found_before_it_is_written(tmp_path: Path) -> None:
+    broken = Dataset.from_examples([*examples(60), Example(messages=(user("\ud800"), assistant("b")))])
+    assert [(issue.line, issue.code) for issue in broken.check("openai").errors] == [(61, "lone_surrogate")]
+    with pytest.raises(DataFormatError, match="surrogate"):
+        broken.write(tmp_path / "a.jsonl")
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,7 @@
 """Running the rules over a data set."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from finetuner._core.codec import encode
 from finetuner._core.types import Json
@@ -76,14 +76,32 @@ def check(
         wire, size = formats.get(name), 0
         for row in range(len(data)):
             record = data.record(row, wire)
-            length = len(encode(record)) + 1 if not isinstance(record, Problem) else 0
-            size += length
-            problems = list(_row(record, rule))
+            length, problems = _length(record), list(_row(record, rule))
+            if length is None:
+                problems.append(_SURROGATE)
+            size += length or 0
             if count_tokens is not None and not any(problem.severity == "error" for problem in problems):
-                problems += _tokens(row, length, rules, count_tokens)
+                problems += _tokens(row, length or 0, rules, count_tokens)
             found.add(problems, file=data.file(row), line=data.line(row), row=row)
         found.add(_whole(data, rules, name, size), file=source, line=None, row=None)
     return found.report(source=source, provider=rules.provider, model=rules.model, format=name, examples=len(data))
+
+
+_SURROGATE: Final = Problem(
+    code="lone_surrogate",
+    message="the text holds half of a surrogate pair, which is no character and can't be written",
+    fix="Decode the text again, or replace it",
+)
+
+
+def _length(record: Json | Problem) -> int | None:
+    """Bytes of the record as a line, None where it can't be written as UTF-8."""
+    if isinstance(record, Problem):
+        return 0
+    try:
+        return len(encode(record)) + 1
+    except UnicodeEncodeError:
+        return None
 
 
 def _kind(data: Records, rules: RuleSet) -> tuple[str, RecordRule | None]:

@@ -81,6 +81,8 @@ def _header(rows: Iterator[list[str]], name: str) -> list[str]:
         raise DataFormatError(f"this isn't CSV: {error}", file=name, line=1) from error
     if header is None:
         raise DataFormatError("the file has no header line that names its columns", file=name, line=1)
+    if any("\udc80" <= character <= "\udcff" for column in header for character in column):
+        raise DataFormatError("the header line isn't UTF-8; save the file as UTF-8", file=name, line=1)
     if len(set(header)) != len(header):
         twice = next(column for column in header if header.count(column) > 1)
         raise DataFormatError(f'two columns are named "{twice}"; rename one of them', file=name, line=1)

@@ -366,3 +366,11 @@ def test_dropping_a_report_leaves_valid_data(tmp_path: Path) -> None:
 def test_an_unknown_provider_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"known: .*local, openai, vertex"):
         rules_for("nobody")
+
+
+def test_long_examples_are_a_warning(tmp_path: Path) -> None:
+    """The provider cuts them off at the end, where the answer stands."""
+    long = chat({"role": "user", "content": "word " * 70_000}, ANSWER)
+    report = Dataset.load(lines(tmp_path / "a.jsonl", *good(60), long)).check("openai", on=ON)
+    assert [(issue.line, issue.code) for issue in report.warnings] == [(61, "too_long")]
+    assert report.ok

@@ -121,6 +121,7 @@ def test_reading_a_bad_row_names_file_line_and_field(tmp_path: Path) -> None:
         ("a.xlsx", b"PK\x03\x04\x00", "spreadsheet"),
         ("a.csv", b"", "no header"),
         ("a.csv", b"text,label\n", "empty"),
+        ("a.csv", b"\x80,text\nb,c\n", "header line isn't UTF-8"),
         ("a.csv", b"text,text\na,b\n", "two columns"),
         ("a.json", b"[1, 2", "line"),
         ("a.json", b"[]", "empty"),
