@@ -177,12 +177,17 @@ class _Redactor:
             self._counts[kind] = max(self._counts[kind], int(number))
 
     def text(self, text: str) -> str:
+        while found := find(text):  # again: what a neighbor covered may only now stand free
+            text = self._replaced(text, found)
+        return text
+
+    def _replaced(self, text: str, found: tuple[PersonalData, ...]) -> str:
         pieces: list[str] = []
         done = 0
-        for data in find(text):
+        for data in found:
             pieces += [text[done : data.start], self._name(data.kind, text[data.start : data.end])]
             done = data.end
-        return "".join([*pieces, text[done:]]) if pieces else text
+        return "".join([*pieces, text[done:]])
 
     def _name(self, kind: str, value: str) -> str:
         if (kind, value) not in self._names:

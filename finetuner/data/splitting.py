@@ -17,6 +17,10 @@ from finetuner.data.sketch import clusters, similar_pairs
 from finetuner.data.text import normalize, request_texts
 from finetuner.errors import UsageError
 
+_LINKED = (
+    NEAR - 0.05
+)  # similarity shifts a little with what else is in the data, so near copies are kept together earlier
+
 D = TypeVar("D", bound=Examples)
 
 _NAMES = ("train", "val", "test")
@@ -139,7 +143,7 @@ def _near_links(examples: Sequence[Example]) -> list[tuple[int, int]]:
         rows[normalize(text)].append(row)
     first = [members[0] for members in rows.values()]
     links = [(members[0], row) for members in rows.values() for row in members[1:]]
-    pairs = similar_pairs(list(rows), NEAR)
+    pairs = similar_pairs(list(rows), _LINKED)
     links += [(first[left], first[right]) for left, right in zip(pairs.left, pairs.right, strict=True)]
     return links
 

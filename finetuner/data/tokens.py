@@ -36,7 +36,8 @@ _CHARACTERS_PER_TOKEN: Final = 4.2  # English in o200k_base
 _GEMINI: Final = 1.15  # Gemma-3 tokens for each o200k token on mixed text
 
 # How text is cut before merging: words with an optional leading sign (o200k_base: in two cases); numbers by three
-# digits; runs of signs; line ends; white space. The patterns are tiktoken's (MIT, Copyright (c) 2022 OpenAI, Shantanu Jain).
+# digits; runs of signs; line ends; white space. The patterns are tiktoken's (MIT, Copyright (c) 2022 OpenAI,
+# Shantanu Jain).
 _UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
 _CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
 _O200K_PATTERN: Final = "|".join(
