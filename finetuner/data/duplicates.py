@@ -171,9 +171,10 @@ def _near_pairs(
     members = list(unique.values())
     pairs = similar_pairs(list(unique), near)
     found: list[NearPair] = []
-    for left, right, similarity in zip(
-        pairs.left.tolist(), pairs.right.tolist(), pairs.similarity.tolist(), strict=True
-    ):
+    lefts: list[int] = pairs.left.tolist()
+    rights: list[int] = pairs.right.tolist()
+    similarities: list[float] = pairs.similarity.tolist()
+    for left, right, similarity in zip(lefts, rights, similarities, strict=True):
         found.extend(
             NearPair(min(one, other), max(one, other), similarity)
             for one in members[left]

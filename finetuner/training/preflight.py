@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from finetuner.data.checks.rules import known
 from finetuner.data.dataset import Dataset
 from finetuner.errors import InvalidDataError, UsageError
 from finetuner.providers.ports import Finding, Provider
@@ -27,7 +28,7 @@ def preflight(
     """
     findings: list[Finding] = []
     for role, data in (("training", training), ("validation", validation)):
-        if data is not None:
+        if data is not None and provider.name in known():  # a guest without rules is asked by its advisor alone
             report = data.check(provider.name, spec.model, on)
             findings += [
                 Finding(severity="error", code=issue.code, message=f"{role} data: {issue}", fix=issue.fix)
@@ -46,7 +47,7 @@ def preflight(
                 )
             )
     if provider.advisor is not None and not findings:
-        findings += provider.advisor.advise(spec.model, training, spec.method)  # a Dataset is a sequence of examples
+        findings += provider.advisor.advise(spec.model, training, spec.method)
     return tuple(findings)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
 import attrs
 
@@ -17,6 +18,7 @@ from finetuner._core.types import JsonObject
 from finetuner.errors import UnknownNameError, UsageError
 
 _ENVIRONMENT = "FINETUNER_CATALOG"
+_NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -91,7 +93,7 @@ class BaseModel:
     description: str = ""
     source: str = ""
     as_of: date | None = None
-    options: Mapping[str, object] = attrs.field(factory=dict, repr=False)
+    options: Mapping[str, object] = attrs.field(default=_NO_OPTIONS, repr=False)
 
     @property
     def name(self) -> str:

@@ -1,0 +1,19 @@
+"""Type-checked, never run: what the public names give."""
+
+from typing import assert_type
+
+import finetuner as ft
+from finetuner.data.splitting import Split
+from finetuner.evaluation.comparison import Comparison
+from finetuner.evaluation.results import Evaluation
+from finetuner.training.curve import BestCheckpoint
+
+data = ft.Dataset.load("raw.jsonl")
+assert_type(data.validate(provider="openai").dedupe(), ft.Dataset)
+parts = data.split(80, 10, 10)
+assert_type(parts, Split[ft.Dataset])
+job = ft.Job.create(parts.train, validation=parts.val, provider="local", model="ngram-base", epochs=3).wait()
+assert_type(job, ft.Job)
+assert_type(job.best_checkpoint(), BestCheckpoint | None)
+assert_type(ft.evaluate(job.model, parts.test), Evaluation)
+assert_type(ft.compare(job.base, job.model, parts.test), Comparison)
