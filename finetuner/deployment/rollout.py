@@ -1,0 +1,189 @@
+"""A rollout: the tuned model replaces base step by step, and can be taken back at once."""
+
+import getpass
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import cattrs
+
+from finetuner._core import codec
+from finetuner._core.clock import SYSTEM_CLOCK, Clock
+from finetuner._core.workspace import Workspace
+from finetuner.deployment import state as transitions
+from finetuner.deployment.state import RolloutState
+from finetuner.errors import JournalError, RolloutError, UnknownNameError
+from finetuner.providers.model import Model
+from finetuner.records.journal import Journal
+from finetuner.records.rollouts import DecisionRecord, RolloutRecords
+
+_ATTEMPTS = 20
+
+
+@attrs.frozen
+class Rollout:
+    """A named rollout in a journal.
+
+    Attributes:
+        name: Its name.
+        journal: Where it is kept.
+        clock: Tells when things happen.
+    """
+
+    name: str
+    journal: Journal = attrs.field(repr=False)
+    clock: Clock = attrs.field(default=SYSTEM_CLOCK, repr=False)
+
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        *,
+        base: str | Model,
+        tuned: str | Model,
+        store: str | Path | Workspace | Journal | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> "Rollout":
+        """A new rollout, with all traffic on base.
+
+        Args:
+            name: Letters, digits, `-` and `_`.
+            base: Today's model.
+            tuned: The candidate.
+            store: Folder, database URL or open journal.
+            clock: Tells when things happen.
+
+        Raises:
+            RolloutError: There is one with this name.
+            UsageError: The name can't be used, or both models are the same.
+        """
+        now = clock.now()
+        state = RolloutState(
+            name=name,
+            base=str(Model.of(base)),
+            tuned=str(Model.of(tuned)),
+            salt=_salt(),
+            shadow_salt=_salt(),
+            created_at=now,
+            stage_started_at=now,
+        )
+        rollout = cls(name, _journal(store), clock)
+        if not rollout._records.create(name, codec.unstructure(state), now=now):
+            raise RolloutError(f"there is a rollout {name} already: use Rollout.get({name!r}) or another name")
+        rollout._publish()
+        return rollout
+
+    @classmethod
+    def get(
+        cls, name: str, *, store: str | Path | Workspace | Journal | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> "Rollout":
+        """A rollout that was created before.
+
+        Raises:
+            UnknownNameError: There is none with this name; the message lists the known ones.
+        """
+        rollout = cls(name, _journal(store), clock)
+        if rollout._records.get(name) is None:
+            known = ", ".join(rollout._records.names()) or "none yet"
+            raise UnknownNameError(f"there is no rollout {name}; known: {known}")
+        return rollout
+
+    @property
+    def state(self) -> RolloutState:
+        """The state in the journal, now."""
+        found = self._records.get(self.name)
+        if found is None:
+            raise UnknownNameError(f"rollout {self.name} is no longer in the journal")
+        return codec.structure(found, RolloutState)
+
+    @property
+    def state_path(self) -> Path:
+        """The file that routers read: needs no database."""
+        return self.journal.workspace.folder / "rollouts" / f"{self.name}.json"
+
+    @property
+    def audit(self) -> tuple[DecisionRecord, ...]:
+        """Everything that was done, oldest first; raises `JournalError` where somebody edited it."""
+        return self._records.decisions(self.name)
+
+    def shadow(self, rate: float) -> RolloutState:
+        """Answer so large a share (0 to 1) of base's requests with the tuned model too, unseen by users."""
+        return self._change("shadow", lambda state: transitions.shadow(state, rate))
+
+    def ramp(self, share: float, *, approver: str | None = None) -> RolloutState:
+        """Give so large a share of units (above 0, below 1) the tuned model.
+
+        Args:
+            share: Of units.
+            approver: Who answers for it; by default the user of this process.
+
+        Raises:
+            RolloutError: The state doesn't allow it.
+        """
+        person = approver or _person()
+        return self._change("ramp", lambda state: transitions.ramp(state, share, approver=person, now=self.clock.now()))
+
+    def promote(self, *, approver: str | None = None) -> RolloutState:
+        """Give every unit the tuned model.
+
+        Args:
+            approver: Who answers for it; by default the user of this process.
+
+        Raises:
+            RolloutError: The rollout isn't ramping.
+        """
+        person = approver or _person()
+        return self._change("promote", lambda state: transitions.promote(state, approver=person, now=self.clock.now()))
+
+    def rollback(self, reason: str) -> RolloutState:
+        """Give every unit base, at once: routers learn it from a file, even where the database is gone.
+
+        Raises:
+            JournalError: It took effect, but the journal couldn't keep it.
+        """
+        salts = {"salt": _salt(), "shadow_salt": _salt()}
+
+        def back(state: RolloutState) -> RolloutState:
+            return transitions.rollback(state, reason, now=self.clock.now(), **salts)
+
+        current = read_state(self.state_path)
+        if current is not None:
+            codec.write_atomically(self.state_path, codec.to_json(back(current)).encode())
+        return self._change("rollback", back)
+
+    def _change(self, kind: str, step: Callable[[RolloutState], RolloutState]) -> RolloutState:
+        for _ in range(_ATTEMPTS):
+            before = self.state
+            after = step(before)
+            if self._records.swap(self.name, before.epoch, codec.unstructure(after), kind=kind, now=self.clock.now()):
+                self._publish()
+                return after
+        raise JournalError(f"rollout {self.name} changed {_ATTEMPTS} times while it was being changed: try again")
+
+    def _publish(self) -> None:
+        self._records.publish(self.name, self.state_path)
+
+    @property
+    def _records(self) -> RolloutRecords:
+        return RolloutRecords(self.journal)
+
+
+def read_state(path: Path) -> RolloutState | None:
+    """The published state, or None where it can't be read or makes no sense: serve base only."""
+    try:
+        return codec.from_json(path.read_bytes(), RolloutState)
+    except (OSError, ValueError, cattrs.BaseValidationError):
+        return None
+
+
+def _journal(store: str | Path | Workspace | Journal | None) -> Journal:
+    return store if isinstance(store, Journal) else Journal.open(store)
+
+
+def _salt() -> str:
+    return secrets.token_hex(8)
+
+
+def _person() -> str:
+    return getpass.getuser()
