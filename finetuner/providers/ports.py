@@ -7,14 +7,16 @@ once, at the provider's border) and nothing else on purpose. No constructor does
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import attrs
 
 from finetuner._core.types import Json
 from finetuner.data.examples import Message, ToolCall
-from finetuner.data.ports import Examples
 from finetuner.providers.catalog import Catalog
+
+if TYPE_CHECKING:  # naming providers must stay cheap: the data layer's ports bring numpy
+    from finetuner.data.ports import Examples
 
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
 _NO_METRICS: Mapping[str, float] = MappingProxyType({})
@@ -383,7 +385,7 @@ class Finding:
 class Advisor(Protocol):
     """What only the provider knows about a planned job. Costs nothing."""
 
-    def advise(self, model: str, training: Examples, method: str) -> tuple[Finding, ...]:
+    def advise(self, model: str, training: "Examples", method: str) -> tuple[Finding, ...]:
         """Findings about this training data on this base model; empty where all is well."""
         ...
 
