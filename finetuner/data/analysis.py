@@ -12,6 +12,7 @@ from finetuner.data.examples import Example
 from finetuner.data.ports import Examples
 from finetuner.data.text import normalize, turns_text
 from finetuner.data.tokens import TokenCounts, count_dataset
+from finetuner.errors import UsageError
 
 ATTENTION_RATIO: Final = 3.0
 """Largest to smallest class from which imbalance deserves attention."""
@@ -37,11 +38,13 @@ class Conflict:
     Attributes:
         request: The normalized request.
         answers: The different answers.
+        rows: 0-based rows that have the request.
         lines: 1-based lines where they stand.
     """
 
     request: str
     answers: tuple[str, ...]
+    rows: tuple[int, ...]
     lines: tuple[int, ...]
 
 
@@ -159,11 +162,39 @@ def is_closed_set(examples: Sequence[Example]) -> bool:
 def conflicts(examples: Sequence[Example], lines: Sequence[int]) -> tuple[Conflict, ...]:
     """Requests that stand in the data with more than one answer, case and white space aside."""
     answers: defaultdict[tuple[str, str], dict[str, list[int]]] = defaultdict(dict)
-    for example, line in zip(examples, lines, strict=True):
+    for row, example in enumerate(examples):
         request = (example.system or "", normalize(turns_text(example)))
-        answers[request].setdefault(normalize(example.label), []).append(line)
-    return tuple(
-        Conflict(request=request, answers=tuple(found), lines=tuple(sorted(chain.from_iterable(found.values()))))
-        for (_, request), found in answers.items()
-        if len(found) > 1
-    )
+        answers[request].setdefault(normalize(example.label), []).append(row)
+    return tuple(_conflict(request, found, lines) for (_, request), found in answers.items() if len(found) > 1)
+
+
+def _conflict(request: str, found: Mapping[str, Sequence[int]], lines: Sequence[int]) -> Conflict:
+    rows = sorted(chain.from_iterable(found.values()))
+    return Conflict(request=request, answers=tuple(found), rows=tuple(rows), lines=tuple(lines[row] for row in rows))
+
+
+@attrs.frozen(kw_only=True)
+class MixDrift:
+    """How the class mix of two data sets differs, such as training and production.
+
+    Attributes:
+        distance: Total variation distance, 0 (same mix) to 1 (nothing in common): the share that would have to move.
+        shares: For each label its share in the first and in the second set, largest difference first.
+    """
+
+    distance: float
+    shares: Mapping[str, tuple[float, float]]
+
+
+def mix_drift(one: Examples, other: Examples) -> MixDrift:
+    """How the mix of labels differs between two data sets.
+
+    Raises:
+        UsageError: One of them is empty.
+    """
+    if not len(one) or not len(other):
+        raise UsageError("the mix of an empty data set can't be compared")
+    first, second = Counter(item.label for item in one), Counter(item.label for item in other)
+    shares = {label: (first[label] / len(one), second[label] / len(other)) for label in {*first, *second}}
+    ordered = sorted(shares.items(), key=lambda item: (-abs(item[1][0] - item[1][1]), item[0]))
+    return MixDrift(distance=sum(abs(a - b) for a, b in shares.values()) / 2, shares=dict(ordered))

@@ -13,13 +13,15 @@ from finetuner.data import privacy
 from finetuner.data.analysis import conflicts, is_closed_set
 from finetuner.data.duplicates import find_in
 from finetuner.data.examples import Example
+from finetuner.data.mislabels import likely_mislabels
 from finetuner.data.ports import Examples, Rows
-from finetuner.data.text import normalize, plain
+from finetuner.data.text import normalize, plain, request_texts
 
 Severity = Literal["error", "warning"]
 
 _SHORT_TOKENS = 2
 _REPEATED = 5
+_RARE_JSON = 0.5
 _TEMPLATE = re.compile(r"\{\{[^{}]{1,60}\}\}|\[(?:INSERT|YOUR|NAME|TODO)[^\]]{0,40}\]|lorem ipsum", re.IGNORECASE)
 _BOILERPLATE = re.compile(
     r"\bas an ai\b|\bas a language model\b|\bi(?:'m| am) sorry,? but i can(?:'t|not)\b|\bi can(?:'t|not) assist\b",
@@ -37,6 +39,7 @@ HEADLINES: Final = {
     "template_leftover": "Template leftovers",
     "repetition": "Repeated words",
     "label_spelling": "Inconsistent label spelling",
+    "likely_mislabel": "Labels that similar requests contradict",
     "personal_data": "Personal data or secrets",
     "judge": "Failed by the judge",
 }
@@ -146,8 +149,6 @@ def _look(example: Example, *, closed: bool) -> Iterator[tuple[str, Severity, st
         yield "response_is_prompt", "error", "the answer repeats the request"
     if not closed and len(answer.split()) <= _SHORT_TOKENS:
         yield "short_response", "warning", f"the answer has {len(answer.split())} words"
-    if _is_json(answer):
-        yield "json_response", "warning", "the answer is raw JSON"
     if _BOILERPLATE.search(answer):
         yield "boilerplate", "error", "the answer is a refusal or boilerplate"
     leftover = _TEMPLATE.search(answer) or _TEMPLATE.search(example.user_text)
@@ -162,7 +163,6 @@ def _look(example: Example, *, closed: bool) -> Iterator[tuple[str, Severity, st
 
 
 def _across(examples: Sequence[Example], lines: Sequence[int], *, closed: bool) -> Iterator[Flag]:
-    row_of = {line: row for row, line in enumerate(lines)}
     for removal in find_in(examples, lines, None).removed:
         yield Flag(
             row=removal.row,
@@ -172,17 +172,27 @@ def _across(examples: Sequence[Example], lines: Sequence[int], *, closed: bool) 
             message=f"same as line {removal.kept_line}",
         )
     for conflict in conflicts(examples, lines):
-        for line in conflict.lines:
-            answers = ", ".join(conflict.answers)
+        answers = ", ".join(conflict.answers)
+        for row in conflict.rows:
             yield Flag(
-                row=row_of[line],
-                line=line,
+                row=row,
+                line=lines[row],
                 code="conflicting_answers",
                 severity="warning",
                 message=f"the same request is answered: {answers}",
             )
+    json = [row for row, example in enumerate(examples) if _is_json(example.completion)]
+    if len(json) <= _RARE_JSON * len(examples):  # else it is what the answers should be
+        for row in json:
+            message = "the answer is raw JSON where others are text"
+            yield Flag(row=row, line=lines[row], code="json_response", severity="warning", message=message)
     if closed:
         yield from _spellings(examples, lines)
+        for doubt in likely_mislabels(request_texts(examples), [normalize(example.label) for example in examples]):
+            message = f"{examples[doubt.row].label!r} looks like {doubt.suggested!r}"
+            yield Flag(
+                row=doubt.row, line=lines[doubt.row], code="likely_mislabel", severity="warning", message=message
+            )
 
 
 def _spellings(examples: Sequence[Example], lines: Sequence[int]) -> Iterator[Flag]:
