@@ -1,0 +1,73 @@
+"""The commands, by phase."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Final
+
+import typer
+
+from finetuner import __version__
+from finetuner.cli import catalog, data, output
+
+_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="finetuner",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+"""The command line."""
+
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    data.extract,
+    data.convert,
+    data.validate,
+    data.analyze,
+    data.review,
+    data.sample,
+    data.dedupe,
+    data.redact,
+    data.rebalance,
+    data.split,
+    data.estimate,
+    catalog.providers,
+    catalog.models,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        output.result(__version__, __version__, as_json=False)
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Fine-tune a language model and live with it in production: data, training, evaluation, deployment.
+
+    Every command takes --debug, which shows the trace of an error.
+    """
+    del version
+
+
+def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
+    """Typer would report an interrupt as an ordinary error."""
+
+    @wraps(command)
+    def run(*args: object, **options: object) -> None:
+        try:
+            command(*args, **options)
+        except KeyboardInterrupt:
+            raise typer.Exit(_INTERRUPTED) from None
+
+    return run
+
+
+for _command in _COMMANDS:
+    app.command()(_interruptible(_command))
