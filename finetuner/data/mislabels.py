@@ -30,7 +30,7 @@ class Mislabel:
     Attributes:
         row: 0-based row.
         suggested: The label that it looks like.
-        score: How much it does; 1 is as a typical example of that label, 0 not at all.
+        score: How much more it does than any row would: about 1 for a typical example of that label, 0 for none.
     """
 
     row: int
@@ -63,14 +63,15 @@ def likely_mislabels(texts: Sequence[str], labels: Sequence[str]) -> tuple[Misla
     vectors = _vectors([texts[row] for row in chosen])
     order = np.argsort(own_label, kind="stable")
     starts = np.flatnonzero(np.diff(own_label[order], prepend=-1))
-    sums = np.add.reduceat(vectors[order], starts).T
+    shares = np.bincount(own_label) / len(own_label)  # what a row scores whatever its text: scores count from there
+    sums = np.add.reduceat(vectors[order], starts).T - np.outer(vectors.sum(axis=0), shares)
     inverse = np.linalg.inv(vectors.T @ vectors + _RIDGE * np.eye(_SIZE))
     weights = inverse @ sums
     found: list[Mislabel] = []
     for start in range(0, len(rows), _BLOCK):
         block, own = vectors[start : start + _BLOCK], own_label[start : start + _BLOCK]
         itself = np.einsum("ij,jk,ik->i", block, inverse, block, optimize=True)
-        scores = block @ weights
+        scores = block @ weights + np.outer(itself, shares)
         here = np.arange(len(block))
         scores[here, own] -= itself
         scores /= np.maximum(1 - itself, 1e-9)[:, None]

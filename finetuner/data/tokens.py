@@ -7,7 +7,6 @@ Nothing is downloaded: ranks come from tiktoken's own cache, or from the install
 import base64
 import gzip
 import hashlib
-import importlib.resources
 import os
 import re
 import tempfile
@@ -260,7 +259,9 @@ def _from_cache(source: _Ranks) -> bytes | None:
 
 
 def _from_package(source: _Ranks) -> bytes | None:
-    if find_spec("bpe_openai") is None:
-        return None
-    file = importlib.resources.files("bpe_openai").joinpath("data", f"{source.name}.tiktoken.gz")
-    return gzip.decompress(file.read_bytes()) if file.is_file() else None
+    found = find_spec("bpe_openai")  # found, not imported: only its data is wanted
+    for folder in (found and found.submodule_search_locations) or ():
+        file = Path(folder) / "data" / f"{source.name}.tiktoken.gz"
+        if file.is_file():
+            return gzip.decompress(file.read_bytes())
+    return None
