@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from finetuner import __version__
-from finetuner.cli import catalog, data, output
+from finetuner.cli import catalog, data, evaluation, output
 
 _INTERRUPTED = 130
 
@@ -32,6 +32,9 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     data.rebalance,
     data.split,
     data.estimate,
+    evaluation.evaluate,
+    evaluation.compare,
+    evaluation.benchmark,
     catalog.providers,
     catalog.models,
 )

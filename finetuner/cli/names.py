@@ -1,0 +1,30 @@
+"""What a name on the command line means."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from finetuner.providers.model import Model
+
+
+def model(text: str, workspace: str | None, provider: str | None = None) -> "Model":
+    """The model that a name means; a job's id means its tuned model.
+
+    Args:
+        text: As typed.
+        workspace: Folder or database URL.
+        provider: For a name that doesn't say it.
+
+    Raises:
+        UsageError: The name doesn't say which provider.
+        JobNotReadyError: The job has no model yet.
+    """
+    from finetuner.providers.model import Model
+    from finetuner.providers.reference import ModelReference, provider_of_job
+    from finetuner.providers.registry import connect
+    from finetuner.training.job import Job
+
+    if text.startswith("ftjob-") or (provider_of_job(text) and "/tuningJobs/" in text):
+        return Job.get(text, workspace=workspace).model
+    complete = provider is None or text.startswith(f"{provider}:")
+    reference = ModelReference.parse(text if complete else f"{provider}:{text}")
+    return Model(reference, provider=connect(reference.provider, workspace=workspace))
