@@ -1,7 +1,7 @@
 """Rows that say the same: exactly, but for case and spacing, or nearly; and test rows that training data contains."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Final, Literal
 
 import attrs
@@ -18,6 +18,7 @@ NEAR: Final = 0.8
 
 Kind = Literal["exact", "normalized", "near"]
 _LOWEST_NEAR: Final = 0.5
+_COMPARED_ONE_BY_ONE: Final = 1_000
 
 
 @attrs.frozen(kw_only=True)
@@ -177,18 +178,29 @@ def _near_pairs(
     for left, right, similarity in zip(lefts, rights, similarities, strict=True):
         found.extend(
             NearPair(min(one, other), max(one, other), similarity)
-            for one in members[left]
-            for other in members[right]
-            if _alike(examples[one], examples[other], near)
+            for one, other in _alike_rows(examples, members[left], members[right], near)
         )
-    found.extend(
-        NearPair(one, other, 1.0)
-        for group in members
-        for place, one in enumerate(group)
-        for other in group[place + 1 :]
-        if _alike(examples[one], examples[other], near)
-    )
+    for group in members:
+        answers = similar_pairs([examples[row].completion for row in group], near) if len(group) > 1 else None
+        if answers is not None:
+            firsts: list[int] = answers.left.tolist()
+            seconds: list[int] = answers.right.tolist()
+            found.extend(NearPair(group[one], group[other], 1.0) for one, other in zip(firsts, seconds, strict=True))
     return tuple(sorted(found, key=lambda pair: (pair.second, pair.first)))
+
+
+def _alike_rows(
+    examples: Sequence[Example], left: Sequence[int], right: Sequence[int], near: float
+) -> Iterator[tuple[int, int]]:
+    """Rows of two similar requests with answers that say the same; where there are very many, with equal answers."""
+    if len(left) * len(right) <= _COMPARED_ONE_BY_ONE:
+        yield from ((one, other) for one in left for other in right if _alike(examples[one], examples[other], near))
+        return
+    by_answer = {_answer(examples[row]): row for row in reversed(left)}
+    for other in right:
+        one = by_answer.get(_answer(examples[other]))
+        if one is not None:
+            yield one, other
 
 
 def _alike(one: Example, other: Example, near: float) -> bool:

@@ -172,17 +172,16 @@ def is_exact(model: str | None = None) -> bool:
 
 
 def count_example(example: Example, model: str | None = None) -> tuple[int, int]:
-    """Tokens of prompt and answer, with the chat template's share."""
+    """Tokens of prompt and answer (in preference data of both answers), with the chat template's share."""
     count = _counter(rule(model))
     prompt = PER_MESSAGE
     for message in example.prompt:
         prompt += PER_MESSAGE + count(message.text) + (PER_NAME if message.name else 0)
         prompt += sum(count(call.name) + count(call.arguments) for call in message.tool_calls)
-    answer = example.answer
-    if answer is None:
-        return prompt, 0
-    calls = sum(count(call.name) + count(call.arguments) for call in answer.tool_calls)
-    return prompt, PER_MESSAGE + count(answer.text) + calls
+    answers = [answer for answer in (example.answer, example.rejected) if answer is not None]
+    output = sum(PER_MESSAGE + count(answer.text) for answer in answers)
+    output += sum(count(call.name) + count(call.arguments) for answer in answers for call in answer.tool_calls)
+    return prompt, output
 
 
 def count_dataset(data: Examples, model: str | None = None) -> TokenCounts:

@@ -157,3 +157,19 @@ def test_contamination_names_the_training_row_whatever_the_answer():
 def test_a_similarity_that_cannot_be_searched_for_is_refused(near):
     with pytest.raises(UsageError, match="near is"):
         find(dataset("a", "b"), near=near)
+
+
+def test_equal_requests_with_similar_answers_are_near_duplicates():
+    answer = "The balance is updated every night, so please look again tomorrow morning"
+    data = dataset(
+        ("Balance?", answer), ("Balance?", f"{answer}!!"), ("Balance?", "Ask the branch where you opened it.")
+    )
+    assert find(data).keep.tolist() == [0, 1, 2]
+    assert find(data, near=0.8).keep.tolist() == [0, 2]
+
+
+def test_one_request_with_thousands_of_answers_takes_seconds():
+    dice = random.Random(5)
+    rows = [("Write a story", " ".join(dice.choice(WORDS) for _ in range(12))) for _ in range(3_000)]
+    rows += [("Write  a story!", text) for _, text in rows[:50]]
+    assert len(find(dataset(*rows), near=0.8).rows) >= 50

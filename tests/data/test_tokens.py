@@ -141,3 +141,8 @@ def test_an_empty_data_set_has_no_tokens():
     counted = tokens.count_dataset(Dataset.from_examples([]))
     assert counted.total == 0
     assert str(counted.input) == "min=0 max=0 avg=0.0 p95=0"
+
+
+def test_both_answers_of_preference_data_count():
+    example = Example(messages=(user("b"),), preferred=assistant("c"), rejected=assistant("d"))
+    assert tokens.count_example(example) == (1 + 3 + 3, 2 * (1 + 3))
