@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from finetuner import __version__
-from finetuner.cli import catalog, data, evaluation, output
+from finetuner.cli import catalog, data, evaluation, output, training
 
 _INTERRUPTED = 130
 
@@ -32,6 +32,16 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     data.rebalance,
     data.split,
     data.estimate,
+    training.upload,
+    training.create,
+    training.status,
+    training.events,
+    training.checkpoints,
+    training.cancel,
+    training.pause,
+    training.resume,
+    training.wait,
+    training.jobs,
     evaluation.evaluate,
     evaluation.compare,
     evaluation.benchmark,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from finetuner.providers.model import Model
+    from finetuner.providers.reference import ModelReference
 
 
 def model(text: str, workspace: str | None, provider: str | None = None) -> "Model":
@@ -28,3 +29,15 @@ def model(text: str, workspace: str | None, provider: str | None = None) -> "Mod
     complete = provider is None or text.startswith(f"{provider}:")
     reference = ModelReference.parse(text if complete else f"{provider}:{text}")
     return Model(reference, provider=connect(reference.provider, workspace=workspace))
+
+
+def shown(reference: "ModelReference") -> str:
+    """A model as short as it can be typed: without its provider where the name says it."""
+    from finetuner.errors import UsageError
+    from finetuner.providers.reference import ModelReference
+
+    try:
+        told = ModelReference.parse(reference.model)
+    except UsageError:
+        return str(reference)
+    return reference.model if told == reference else str(reference)
