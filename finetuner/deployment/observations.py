@@ -14,13 +14,12 @@ from typing import Literal, Self
 
 import attrs
 import cattrs
-import sqlalchemy
 
 from finetuner._core import codec
 from finetuner.deployment.state import Arm
 from finetuner.errors import JournalError
 from finetuner.records.journal import Journal
-from finetuner.records.tables import observations
+from finetuner.records.observations import EventRecord, ObservationRecords
 
 Kind = Literal["exposure", "shadow", "feedback"]
 
@@ -145,38 +144,17 @@ def fold(folder: Path, journal: Journal, rollout: str) -> int:
 
 def folded(journal: Journal, rollout: str) -> tuple[Observation, ...]:
     """Every event of a rollout in the journal, by the time that it happened."""
-    query = (
-        sqlalchemy.select(observations.c.body)
-        .where(observations.c.rollout == rollout)
-        .order_by(observations.c.at, observations.c.segment, observations.c.offset)
-    )
-    with journal.transaction() as connection:
-        bodies = connection.execute(query).scalars().all()
-    return tuple(codec.from_json(body, Observation) for body in bodies)
+    return tuple(codec.from_json(body, Observation) for body in ObservationRecords(journal).bodies(rollout))
 
 
 def _fold_file(path: Path, journal: Journal, rollout: str) -> int:
-    mine = sqlalchemy.and_(observations.c.rollout == rollout, observations.c.segment == path.name)
-    with journal.transaction() as connection:
-        last = connection.execute(sqlalchemy.select(sqlalchemy.func.max(observations.c.offset)).where(mine)).scalar()
-        fresh = [(offset, event) for offset, event in read(path, last or 0) if last is None or offset > last]
-        if fresh:
-            connection.execute(
-                observations.insert(),
-                [
-                    {
-                        "rollout": rollout,
-                        "segment": path.name,
-                        "offset": offset,
-                        "kind": event.kind,
-                        "request_id": event.request_id,
-                        "body": codec.to_json(event),
-                        "at": event.at,
-                    }
-                    for offset, event in fresh
-                ],
+    def fresh(offset: int) -> Iterator[EventRecord]:
+        for place, event in read(path, offset):
+            yield EventRecord(
+                offset=place, kind=event.kind, request_id=event.request_id, body=codec.to_json(event), at=event.at
             )
-    return len(fresh)
+
+    return ObservationRecords(journal).fold(rollout, path.name, fresh)
 
 
 def _line(event: Observation) -> bytes:
