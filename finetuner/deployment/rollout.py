@@ -103,6 +103,11 @@ class Rollout:
         return self.journal.workspace.folder / "rollouts" / f"{self.name}.json"
 
     @property
+    def events_folder(self) -> Path:
+        """Where routers append what they serve."""
+        return self.journal.workspace.folder / "rollouts" / self.name
+
+    @property
     def audit(self) -> tuple[DecisionRecord, ...]:
         """Everything that was done, oldest first; raises `JournalError` where somebody edited it."""
         return self._records.decisions(self.name)
