@@ -22,7 +22,7 @@ _CHARACTERS: Final = 4
 _WORDS: Final = 5
 _SHORT_BELOW: Final = 400
 _LONG_FROM: Final = 300
-_KEPT_HASHES: Final = 256
+_KEPT_HASHES: Final = 128
 _COMMON_SHARE: Final = 0.5
 _COMMON_FROM: Final = 20
 _MOST_SHARED: Final = 1_000
@@ -224,14 +224,14 @@ def _units(text: str) -> list[str]:
 def _long_pairs(texts: list[str], names: _Ints, near: float) -> _Found:
     """Estimated from the shingle hashes below 1 / 2^level of the range, where the level grows with the length."""
     size = len(texts)
-    vocabulary: dict[str, int] = {}
+    vocabulary = _Vocabulary()
     rows_found: list[_Ints] = []
     hashes_found: list[_Hashes] = []
     levels = np.zeros(size, dtype=np.int64)
     for row, text in enumerate(texts):
         units = _units(text)
         levels[row] = max(0, (len(units) // _KEPT_HASHES).bit_length() - 1)
-        values = np.array([_word_hash(unit, vocabulary) for unit in units], dtype=np.uint64)
+        values = np.array([vocabulary[unit] for unit in units], dtype=np.uint64)
         _, hashes = _windows(values, np.array([len(values)]), min(_WORDS, len(values)))
         kept = hashes <= _bound(int(levels[row]))
         hashes_found.append(hashes[kept])
@@ -260,9 +260,10 @@ def _bound(level: int) -> np.uint64:
     return np.uint64((1 << (64 - level)) - 1)
 
 
-def _word_hash(word: str, known: dict[str, int]) -> int:
-    value = known.get(word)
-    if value is None:
+class _Vocabulary(dict[str, int]):
+    """The hash of each word, worked out once."""
+
+    def __missing__(self, word: str) -> int:
         digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        value = known[word] = int.from_bytes(digest, "big")
-    return value
+        value = self[word] = int.from_bytes(digest, "big")
+        return value
