@@ -1,12 +1,17 @@
 """Commands of the first phase: data."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import attrs
 import typer
 
-from finetuner.cli import output
+from finetuner.cli import names, output
 from finetuner.cli.options import AsJson, File, Format, Place, Seed, Written
+
+if TYPE_CHECKING:
+    from finetuner.data.examples import Example
+    from finetuner.evaluation.judge import Judge
 
 _FLAGGED = "flagged_for_review.jsonl"
 
@@ -85,15 +90,22 @@ def analyze(
 
 def review(
     file: File,
+    *,
+    llm_judge: Annotated[bool, typer.Option("--llm-judge", help="Let a model judge each answer too.")] = False,
+    rubric: Annotated[str | None, typer.Option(help="The rubric's Markdown file.")] = None,
+    rubric_name: Annotated[str | None, typer.Option(help="Which rubric, where the file has several.")] = None,
+    judge_model: Annotated[str | None, typer.Option(help="The model that judges.")] = None,
     destination: Annotated[str, typer.Option("--output", help="Where flagged examples are written.")] = _FLAGGED,
     format: Format = "auto",
+    workspace: Place = None,
     as_json: AsJson = False,
 ) -> None:
     """Flag what a careful person would stop at, with line numbers."""
     from finetuner.data.dataset import Dataset
 
     data = Dataset.load(file, format=format)
-    found = data.review()
+    judge = _Objector(names.judge(rubric, rubric_name, judge_model, workspace)) if llm_judge else None
+    found = data.review(judge)
     flagged = data.select(found.flagged)
     path = flagged.write(destination, format="finetuner") if len(flagged) else None
     if path is not None:
@@ -218,6 +230,20 @@ def estimate(
     cost = priced(Dataset.load(file), provider=connection, model=model.removeprefix(f"{provider}:"), epochs=epochs)
     value = {**output.plain(cost), "training_tokens": cost.training_tokens, "usd": cost.usd}
     output.result(str(cost), value, as_json=as_json)
+
+
+@attrs.frozen
+class _Objector:
+    """A judge as the review asks it: about an example's own answer."""
+
+    judge: "Judge"
+
+    def objection(self, example: "Example") -> str | None:
+        verdict = self.judge.judge(example, example.completion)
+        if verdict.passed is None:
+            return "the judge's reply can't be read"
+        reasons = (judgement.justification for judgement in verdict.judgements if not judgement.passed)
+        return None if verdict.passed else next(filter(None, reasons), "failed without a reason")
 
 
 def _stratum(name: str | None) -> str | None:

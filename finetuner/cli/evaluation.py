@@ -7,11 +7,9 @@ import typer
 
 from finetuner.cli import names, output
 from finetuner.cli.options import AsJson, Format, Place
-from finetuner.errors import UsageError
 
 if TYPE_CHECKING:
     from finetuner.data.dataset import Dataset
-    from finetuner.evaluation.judge import Judge
     from finetuner.evaluation.report import Page
     from finetuner.evaluation.results import Evaluation
 
@@ -55,7 +53,7 @@ def evaluate(
             names.model(model, workspace, provider),
             data,
             metrics=metrics or None,
-            judge=_judge(rubric, rubric_name, judge_model, workspace) if llm_judge else None,
+            judge=names.judge(rubric, rubric_name, judge_model, workspace) if llm_judge else None,
             concurrency=concurrency,
             max_usd=max_usd,
             on_progress=shown,
@@ -134,15 +132,6 @@ def benchmark(
     _require_answers(result.tuned)
     if result.outcome not in {None, "pass"}:
         raise typer.Exit(1)
-
-
-def _judge(rubric: str | None, name: str | None, model: str | None, workspace: str | None) -> "Judge":
-    from finetuner.evaluation.judge import Judge
-    from finetuner.evaluation.rubric import Rubric
-
-    if rubric is None or model is None:
-        raise UsageError("--llm-judge needs --rubric FILE and --judge-model MODEL")
-    return Judge(names.model(model, workspace), Rubric.load(rubric, name))
 
 
 def _require_answers(evaluation: "Evaluation") -> None:

@@ -2,7 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from finetuner.errors import UsageError
+
 if TYPE_CHECKING:
+    from finetuner.evaluation.judge import Judge
     from finetuner.providers.model import Model
     from finetuner.providers.reference import ModelReference
 
@@ -33,7 +36,6 @@ def model(text: str, workspace: str | None, provider: str | None = None) -> "Mod
 
 def shown(reference: "ModelReference") -> str:
     """A model as short as it can be typed: without its provider where the name says it."""
-    from finetuner.errors import UsageError
     from finetuner.providers.reference import ModelReference
 
     try:
@@ -41,3 +43,17 @@ def shown(reference: "ModelReference") -> str:
     except UsageError:
         return str(reference)
     return reference.model if told == reference else str(reference)
+
+
+def judge(rubric: str | None, name: str | None, model_name: str | None, workspace: str | None) -> "Judge":
+    """The judge that a rubric's file, the rubric's name and a model's name mean.
+
+    Raises:
+        UsageError: The file or the model isn't given.
+    """
+    from finetuner.evaluation.judge import Judge
+    from finetuner.evaluation.rubric import Rubric
+
+    if rubric is None or model_name is None:
+        raise UsageError("--llm-judge needs --rubric FILE and --judge-model MODEL")
+    return Judge(model(model_name, workspace), Rubric.load(rubric, name))

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from finetuner.evaluation.judge import Verdict
+from finetuner.evaluation.judge_prompt import Judgement
+from finetuner.providers.ports import Usage
+
 
 def test_extract_writes_examples_and_says_what_was_left_out(shell, tmp_path):
     logs = tmp_path / "logs"
@@ -49,6 +53,30 @@ def test_review_writes_the_flagged_examples(shell, training):
     assert shell("review", training) == 0
     assert "Duplicate inputs: 1" in shell.out
     assert len(Path("flagged_for_review.jsonl").read_text("utf-8").splitlines()) == 1
+
+
+def test_review_flags_what_its_judge_fails_and_what_it_has_no_readable_verdict_on(
+    shell, training, tmp_path, monkeypatch
+):
+    rubric = tmp_path / "rubric.md"
+    rubric.write_text(
+        "# Evaluation Rubric: Label\n\n## Evaluation Criteria\n\n### Criterion 1: Right\n\n**Weight:** 100%\n\n"
+        "| Score | Description |\n|---|---|\n| 5 | right |\n| 1 | wrong |\n",
+        encoding="utf-8",
+    )
+
+    def judged(_judge, example, _answer):
+        wrong = Judgement(scores={"criterion_1": 1}, overall=1.0, passed=False, justification="off topic")
+        right = Judgement(scores={"criterion_1": 5}, overall=5.0, passed=True)
+        judgements = {"refund": (wrong,), "card": ()}.get(example.label, (right,))
+        return Verdict(judgements=judgements, unreadable=int(not judgements), usage=Usage())
+
+    monkeypatch.setattr("finetuner.evaluation.judge.Judge.judge", judged)
+    assert shell("review", training, "--llm-judge") == 2
+    words = ("--llm-judge", "--rubric", rubric, "--judge-model", "local:ngram-small", "--json")
+    assert shell("review", training, *words) == 0
+    assert shell.json["counts"]["judge"] == 40
+    assert {flag["message"] for flag in shell.json["flags"]} == {"off topic", "the judge's reply can't be read"}
 
 
 def test_sample_keeps_the_mix_of_classes(shell, training):
