@@ -11,7 +11,9 @@ import cattrs
 from finetuner._core import codec
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner._core.workspace import Workspace
+from finetuner.deployment import experiment, observations
 from finetuner.deployment import state as transitions
+from finetuner.deployment.experiment import Decision, ExperimentReport, Gates
 from finetuner.deployment.state import RolloutState
 from finetuner.errors import JournalError, RolloutError, UnknownNameError
 from finetuner.providers.model import Model
@@ -140,6 +142,21 @@ class Rollout:
         """
         person = approver or _person()
         return self._change("promote", lambda state: transitions.promote(state, approver=person, now=self.clock.now()))
+
+    def report(self, *, gates: Gates | None = None) -> ExperimentReport:
+        """What was served so far, arm by arm, with intervals that stay valid at every look."""
+        observations.fold(self.events_folder, self.journal, self.name)
+        events = observations.folded(self.journal, self.name)
+        state = self.state
+        attempt = [event for event in events if event.kind == "feedback" or event.stage > state.attempt_stage]
+        return experiment.report(attempt, stage=state.stage, gates=gates)
+
+    def decide(self, *, gates: Gates | None = None) -> Decision:
+        """What to do now; kept in the audit. It changes no traffic: act on it with promote() or rollback()."""
+        seconds = self.clock.now() - self.state.stage_started_at
+        decision = experiment.decide(self.report(gates=gates), stage_seconds=seconds, gates=gates)
+        self._records.note(self.name, "decide", codec.unstructure(decision), now=self.clock.now())
+        return decision
 
     def rollback(self, reason: str) -> RolloutState:
         """Give every unit base, at once: routers learn it from a file, even where the database is gone.

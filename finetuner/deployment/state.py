@@ -35,6 +35,7 @@ class RolloutState:
         share: Of the units that get the tuned model, 0 to 1.
         shadow_rate: Of the base's requests that the tuned model answers unseen, 0 to 1.
         stage: Grows by one with every change of share: statistics are kept apart by it.
+        attempt_stage: The stage in which the last rollback ended an attempt; what came before isn't analyzed.
         epoch: Grows by one with every change.
         always_base: Units that get base whatever their bucket; not analyzed.
         always_tuned: Units that get tuned while the share is above 0; not analyzed.
@@ -53,6 +54,7 @@ class RolloutState:
     share: float = 0.0
     shadow_rate: float = 0.0
     stage: int = 0
+    attempt_stage: int = 0
     epoch: int = 0
     always_base: tuple[str, ...] = ()
     always_tuned: tuple[str, ...] = ()
@@ -168,6 +170,7 @@ def rollback(state: RolloutState, reason: str, *, salt: str, shadow_salt: str, n
         salt=salt,
         shadow_salt=shadow_salt,
         stage=state.stage + 1,
+        attempt_stage=state.stage + 1,
         epoch=state.epoch + 1,
         stage_started_at=now,
         reason=reason,
