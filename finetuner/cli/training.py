@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from finetuner.training.job import Job
 
 _LOSSES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
+_STEPS_TOLD = 20
 
 Named = Annotated[str, typer.Argument(help="The job's id.")]
 At = Annotated[str | None, typer.Option("--provider", help="Where; told from the journal or the id by default.")]
@@ -95,7 +96,8 @@ def wait(
     """Wait until the job has a model; waiting again after an interrupt goes on."""
 
     def tell(event: "JobEvent") -> None:
-        output.advice(_event(event))
+        if _worth_telling(event):
+            output.advice(_event(event))
 
     _show(_job(job_id, provider, workspace).wait(timeout=timeout, on_event=tell), as_json=as_json)
 
@@ -198,6 +200,14 @@ def _done(job: "Job") -> float | None:
     if job.status == "succeeded":
         return 1.0
     return snapshot.step / snapshot.total_steps if snapshot.step is not None and snapshot.total_steps else None
+
+
+def _worth_telling(event: "JobEvent") -> bool:
+    """Whether a person who waits wants to read it: of plain steps, twenty in a whole training."""
+    step, total = event.metrics.get("step"), event.metrics.get("total_steps")
+    if not step or not total or "valid_loss" in event.metrics or event.level != "info":
+        return True
+    return step % max(1.0, total // _STEPS_TOLD) == 0
 
 
 def _event(event: "JobEvent") -> str:
