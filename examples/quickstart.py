@@ -8,12 +8,14 @@ from pathlib import Path
 
 import finetuner as ft
 from finetuner.data.dataset import extract
-from finetuner.demo.logs import write_logs
+from finetuner.data.examples import system, user
+from finetuner.demo.logs import SYSTEM, fresh_requests, write_logs
 from finetuner.evaluation.gate import regression
 from finetuner.evaluation.report import comparison_page, render
 from finetuner.evaluation.text import comparison_text, regression_text
 
 EPOCHS = 8
+REQUESTS = 300
 
 
 def main(folder: Path) -> int:
@@ -63,10 +65,34 @@ def main(folder: Path) -> int:
     step("Regression gate")
     print(regression_text(regression(comparison.base, comparison.tuned, margin=0.05)))
 
+    step("Roll out: shadow 20 %, then half of the users, on fresh requests with feedback")
+    live(job, folder.name, workspace)
+
     page = folder / "report.html"
     page.write_text(render(comparison_page(comparison)), "utf-8")
     print(f"\nReport with pictures: {page}")
     return 0 if comparison.difference.low > 0 else 1
+
+
+def live(job: ft.Job, name: str, workspace: Path) -> None:
+    """Serve requests that nobody trained on, half of the users by the tuned model, and print the decision."""
+    rollout = ft.Rollout.create(f"{name}-{job.id}", base=str(job.base), tuned=str(job.model), store=workspace)
+    rollout.shadow(0.2)
+    rollout.ramp(0.5)
+    router = ft.Router(rollout, base=job.base, tuned=job.model)
+    for customer, text, label in fresh_requests(REQUESTS):
+        answer = router.complete([system(SYSTEM), user(text)], unit=customer)
+        router.feedback(answer.request_id, quality=float(answer.text == label))
+    router.close()
+    report = rollout.report()
+    for arm, seen in (("base", report.base), ("tuned", report.tuned)):
+        print(
+            f"{arm:>5}: {seen.units} users, {seen.requests} requests, errors {seen.error_rate:.1%}, p95 {seen.p95:.3f} s"
+        )
+    print(f"quality difference, valid at every look: {report.quality_difference}")
+    decision = rollout.decide()
+    print(f"decision: {decision.action}: {'; '.join(decision.reasons)}")
+    print(f"rolled back on request: share {rollout.rollback('end of the demonstration').share:.0%}")
 
 
 def step(title: str) -> None:

@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from finetuner.data.dataset import Dataset
     from finetuner.data.examples import Example, Message
+    from finetuner.deployment.rollout import Rollout
+    from finetuner.deployment.router import Router
     from finetuner.errors import FinetunerError
     from finetuner.evaluation.comparison import compare, compare_async
     from finetuner.evaluation.gate import benchmark, benchmark_async
@@ -32,6 +34,8 @@ __all__ = [
     "Judge",
     "Message",
     "Model",
+    "Rollout",
+    "Router",
     "Rubric",
     "benchmark",
     "benchmark_async",
@@ -52,6 +56,8 @@ _HOMES = {
     "Judge": "evaluation.judge",
     "Message": "data.examples",
     "Model": "providers.model",
+    "Rollout": "deployment.rollout",
+    "Router": "deployment.router",
     "Rubric": "evaluation.rubric",
     "benchmark": "evaluation.gate",
     "benchmark_async": "evaluation.gate",
