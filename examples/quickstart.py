@@ -86,9 +86,8 @@ def live(job: ft.Job, name: str, workspace: Path) -> None:
     router.close()
     report = rollout.report()
     for arm, seen in (("base", report.base), ("tuned", report.tuned)):
-        print(
-            f"{arm:>5}: {seen.units} users, {seen.requests} requests, errors {seen.error_rate:.1%}, p95 {seen.p95:.3f} s"
-        )
+        served = f"{seen.units} users, {seen.requests} requests, {seen.error_rate:.1%} errors"
+        print(f"{arm:>5}: {served}, p95 {seen.p95:.3f} s")
     print(f"quality difference, valid at every look: {report.quality_difference}")
     decision = rollout.decide()
     print(f"decision: {decision.action}: {'; '.join(decision.reasons)}")
