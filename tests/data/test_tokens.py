@@ -110,7 +110,7 @@ def test_ranks_come_from_tiktokens_cache(fresh, monkeypatch):
 
 def test_a_wrong_file_in_the_cache_is_neither_used_nor_deleted(fresh, monkeypatch):
     wrong = fresh / tokens._O200K.cached_as
-    wrong.write_bytes(gzip.compress(b"not ranks"))
+    wrong.write_bytes(gzip.compress(b"not ranks", mtime=0))
     monkeypatch.setattr(tokens, "find_spec", lambda _: None)
     assert not tokens.is_exact("gpt-4.1")
     assert wrong.exists()

@@ -125,7 +125,7 @@ def test_reading_a_bad_row_names_file_line_and_field(tmp_path: Path) -> None:
         ("a.csv", b"text,text\na,b\n", "two columns"),
         ("a.json", b"[1, 2", "line"),
         ("a.json", b"[]", "empty"),
-        ("a.jsonl.gz", gzip.compress(GOOD)[:-9], "damaged"),
+        ("a.jsonl.gz", gzip.compress(GOOD, mtime=0)[:-9], "damaged"),
         ("b.jsonl.gz", b"\x1f\x8b nonsense", "damaged"),
     ],
 )
@@ -155,13 +155,13 @@ def test_a_file_elsewhere_is_not_looked_for_here() -> None:
 def test_a_decompression_bomb_is_stopped(tmp_path: Path) -> None:
     """200 times its size and no more."""
     path = tmp_path / "a.jsonl.gz"
-    path.write_bytes(gzip.compress(b" " * 30_000_000))
+    path.write_bytes(gzip.compress(b" " * 30_000_000, mtime=0))
     with pytest.raises(DataFormatError, match="decompressed"):
         Dataset.load(path)
 
 
 def test_compressed_files_folders_and_patterns_are_one_data_set(tmp_path: Path) -> None:
-    (tmp_path / "2.jsonl.gz").write_bytes(gzip.compress(GOOD + b"\n" + GOOD))
+    (tmp_path / "2.jsonl.gz").write_bytes(gzip.compress(GOOD + b"\n" + GOOD, mtime=0))
     (tmp_path / "1.jsonl").write_bytes(GOOD)
     (tmp_path / "notes.txt").write_text("not data")
     for path in (tmp_path, f"{tmp_path}/*.jsonl*"):
@@ -217,7 +217,7 @@ CONTENT = st.binary(max_size=200) | st.lists(
 def test_arbitrary_bytes_never_raise_another_error(tmp_path: Path, content: bytes, suffix: str, compress: bool) -> None:
     """Whatever a file holds: it loads, row by row, or the error is ours."""
     path = tmp_path / f"a{suffix}"
-    path.write_bytes(gzip.compress(content) if compress else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if compress else content)
     try:
         data = Dataset.load(path)
     except FinetunerError:
