@@ -1,6 +1,6 @@
 """The journal's tables. JSON columns hold attrs objects as `_core.codec` writes them."""
 
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -103,17 +103,4 @@ leases = Table(
     Column("name", String(128), primary_key=True),
     Column("holder", String(128), nullable=False),
     Column("expires_at", Float, nullable=False),
-)
-
-notes = Table(
-    "notes",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column(
-        "subject", String(64), nullable=False
-    ),  # a job, a data set, a rollout: whatever a box of the checklist needs
-    Column("kind", String(64), nullable=False),
-    Column("body", Text, nullable=False),
-    Column("created_at", Float, nullable=False),
-    UniqueConstraint("subject", "kind", "created_at"),
 )
