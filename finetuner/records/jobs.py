@@ -208,6 +208,25 @@ class UploadRecords:
         return UploadRecord(provider=row.provider, sha256=row.sha256, file=file, fingerprint=row.fingerprint)
 
 
+@attrs.frozen(kw_only=True)
+class DatasetRecord:
+    """A data set that the journal has seen, without its rows.
+
+    Attributes:
+        fingerprint: Of its content, 64 hexadecimal digits.
+        examples: How many.
+        source: Where it came from, for people.
+        role: `train`, `validation` or `test`.
+        created_at: Seconds since the epoch when it was first seen.
+    """
+
+    fingerprint: str
+    examples: int
+    source: str
+    role: str
+    created_at: float
+
+
 @attrs.frozen
 class DatasetRecords:
     """The data sets that the journal has seen."""
@@ -237,6 +256,14 @@ class DatasetRecords:
                         created_at=self.clock.now(),
                     )
                 )
+
+    def get(self, fingerprint: str) -> DatasetRecord | None:
+        """What is known of a data set; None where it was never seen."""
+        names = [field.name for field in attrs.fields(DatasetRecord)]
+        statement = select(*(datasets.c[name] for name in names)).where(datasets.c.fingerprint == fingerprint)
+        with self.journal.transaction() as connection:
+            found = connection.execute(statement).mappings().first()
+        return None if found is None else DatasetRecord(**{name: found[name] for name in names})
 
     def row_hashes(self, fingerprint: str) -> tuple[str, ...]:
         """Prompt hashes of a data set; empty where it isn't known."""

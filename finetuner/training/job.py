@@ -261,6 +261,11 @@ class Job:
         return self.snapshot.status
 
     @property
+    def journal(self) -> Journal:
+        """The journal that it is written down in."""
+        return self._journal
+
+    @property
     def base(self) -> Model:
         """The model that was trained from."""
         return self._model(self.snapshot.model)
