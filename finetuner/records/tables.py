@@ -64,6 +64,14 @@ answers = Table(
     Column("created_at", Float, nullable=False),
 )
 
+answer_keys = Table(
+    "answer_keys",
+    metadata,
+    Column("key", String(64), primary_key=True),  # hash of model, options and prompt
+    Column("evaluation", String(64), nullable=False),
+    Column("row", Integer, nullable=False),
+)
+
 rollouts = Table(
     "rollouts",
     metadata,
@@ -103,4 +111,15 @@ leases = Table(
     Column("name", String(128), primary_key=True),
     Column("holder", String(128), nullable=False),
     Column("expires_at", Float, nullable=False),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String(32), nullable=False, index=True),
+    Column("subject", Text, nullable=False),
+    Column("passed", Integer, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
 )
