@@ -3,6 +3,7 @@
 import os
 import threading
 from pathlib import Path
+from socket import gethostname
 
 import attrs
 
@@ -35,7 +36,6 @@ from finetuner.training.spec import TrainingSpec
 
 _DOUBTFUL = (ProviderConnectionError, ProviderTimeoutError, UnexpectedAnswerError)
 _LOOKS = (0.0, 1.0, 2.0, 4.0)  # seconds before each look for a job whose creation was answered doubtfully
-_LEASE_SECONDS = 120.0
 _MOST_ATTEMPTS = 100
 
 
@@ -149,13 +149,9 @@ class _Attempts:
             validation=self.validation.content if self.validation else None,
             attempt=attempt,
         )
-        leases, holder = Leases(self.journal, self.clock), f"{os.getpid()}-{threading.get_ident()}"
-        while not leases.acquire(f"create:{key}", holder, seconds=_LEASE_SECONDS):
-            self.clock.sleep(1.0)
-        try:
+        holder = f"{gethostname()[:64]}-{os.getpid()}-{threading.get_ident()}"
+        with Leases(self.journal, self.clock).hold(f"create:{key}", holder):
             return self._job_with_lease(key)
-        finally:
-            leases.release(f"create:{key}", holder)
 
     def _job_with_lease(self, key: str) -> JobSnapshot | None:
         trainer = _trainer(self.provider)
@@ -167,7 +163,7 @@ class _Attempts:
             records.seen(self.provider.name, snapshot)
             return None if snapshot.status in (FAILED, CANCELLED) else snapshot
         if known is not None and known.state == INTENT:  # a process died, or an answer was lost, before this one
-            found = retrying(lambda: trainer.find(key), clock=self.clock)
+            found = self._found(trainer, key)
             if found is not None:
                 records.created(key, found)
                 return found
@@ -193,16 +189,24 @@ class _Attempts:
         try:
             return trainer.create(request)
         except _DOUBTFUL as doubt:
-            for delay in _LOOKS:
-                self.clock.sleep(delay)
-                found = _looked_for(trainer, request.key)
-                if found is not None:
-                    return found
+            found = self._found(trainer, request.key, tolerant=True)
+            if found is not None:
+                return found
             doubt.add_note("the job may exist all the same; creating it again looks for it first and doesn't pay twice")
             raise
         except ProviderError:
             records.refused(request.key)
             raise
+
+    def _found(self, trainer: Trainer, key: str, *, tolerant: bool = False) -> JobSnapshot | None:
+        """The job that has this key, looked for several times: a host may list a job seconds after it took it."""
+        look = _looked_for if tolerant else Trainer.find
+        for delay in _LOOKS:
+            self.clock.sleep(delay)
+            found = retrying(lambda: look(trainer, key), clock=self.clock)
+            if found is not None:
+                return found
+        return None
 
     def _request(self, key: str) -> JobRequest:
         return JobRequest(
