@@ -39,6 +39,7 @@ class RolloutState:
         epoch: Grows by one with every change.
         always_base: Units that get base whatever their bucket; not analyzed.
         always_tuned: Units that get tuned while the share is above 0; not analyzed.
+        holdout: Of the units that keep base at every share, 0 to 1: the last buckets, so that raising moves nobody else.
         created_at: Seconds since the epoch.
         stage_started_at: Likewise, of the current stage.
         approver: Who raised the share last.
@@ -58,6 +59,7 @@ class RolloutState:
     epoch: int = 0
     always_base: tuple[str, ...] = ()
     always_tuned: tuple[str, ...] = ()
+    holdout: float = 0.0
     created_at: float
     stage_started_at: float
     approver: str | None = None
@@ -70,6 +72,12 @@ class RolloutState:
             raise UsageError(f"base and tuned are the same model, {self.base}: there is nothing to compare")
         _require_share("share", self.share)
         _require_share("shadow rate", self.shadow_rate)
+        _require_share("holdout", self.holdout)
+
+    @property
+    def tuned_share(self) -> float:
+        """The share of units that get the tuned model by chance: `share`, less the hold-out."""
+        return min(self.share, 1 - self.holdout)
 
     def arm(self, unit: str) -> tuple[Arm, bool]:
         """The arm of a unit, and whether that was decided by its bucket (only such units are analyzed)."""
@@ -79,7 +87,7 @@ class RolloutState:
             return "base", False
         if unit in self.always_tuned:
             return "tuned", False
-        return ("tuned" if assigned_tuned(bucket(self.name, self.salt, unit), self.share) else "base"), True
+        return ("tuned" if assigned_tuned(bucket(self.name, self.salt, unit), self.tuned_share) else "base"), True
 
     def shadowed(self, request_id: str) -> bool:
         """Whether a request that base answers is shadowed; decided by its id alone."""
