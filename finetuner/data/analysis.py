@@ -1,7 +1,7 @@
 """What is in a data set: size, classes, tokens, duplicates, conflicts."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, Literal
 
@@ -9,8 +9,9 @@ import attrs
 
 from finetuner.data.duplicates import find_in
 from finetuner.data.examples import Example
+from finetuner.data.labels import LabelSet, find_labels, written_label
 from finetuner.data.ports import Examples
-from finetuner.data.text import normalize, turns_text
+from finetuner.data.text import normalize, shorten, turns_text
 from finetuner.data.tokens import TokenCounts, count_dataset
 from finetuner.errors import UsageError
 
@@ -24,8 +25,6 @@ ALARM_DUPLICATES: Final = 0.05
 """Share of duplicates from which the data should be deduplicated."""
 
 _NEAR = 0.8
-_MOST_CLASSES = 500
-_CLOSED_SHARE = 0.95
 _SHOWN_CLASSES = 20
 
 Level = Literal["ok", "attention", "alarm"]
@@ -55,7 +54,9 @@ class Analysis:
     Attributes:
         size: How many examples.
         closed_set: Whether the answers are labels of a closed set rather than free text.
-        classes: How many examples of each label, most frequent first; empty for free text.
+        classes: How many examples of each label, all its spellings together, most frequent first; empty for free text.
+        spellings: For each label with more than one spelling the unusual ones; `Dataset.harmonize()` merges them.
+        strays: Answers that are none of the labels (a refusal, raw JSON), and how many examples have them.
         exact_duplicates: Share of examples that repeat an earlier one, case and white space aside (0 to 1).
         near_duplicates: Share of examples that nearly repeat an earlier one (0 to 1).
         conflicts: Requests with more than one answer.
@@ -67,6 +68,8 @@ class Analysis:
     size: int
     closed_set: bool
     classes: Mapping[str, int]
+    spellings: Mapping[str, tuple[str, ...]]
+    strays: Mapping[str, int]
     exact_duplicates: float
     near_duplicates: float
     conflicts: tuple[Conflict, ...]
@@ -103,6 +106,7 @@ class Analysis:
             ]
             if len(self.classes) > _SHOWN_CLASSES:
                 lines.append(f"  … and {len(self.classes) - _SHOWN_CLASSES} more")
+            lines += self._odd_answers()
             if self.balance_level != "ok":
                 word = "WARNING" if self.balance_level == "attention" else "ALARM"
                 lines.append(f"{word}: Class imbalance detected ({self.balance:.1f}:1 ratio)")
@@ -119,6 +123,14 @@ class Analysis:
             f"conflicting answers: {len(self.conflicts):,}"
         )
         return "\n".join(lines)
+
+    def _odd_answers(self) -> Iterator[str]:
+        if self.spellings:
+            label, others = next(iter(self.spellings.items()))
+            count = sum(map(len, self.spellings.values()))
+            yield f"  other spellings: {count:,}, such as {others[0]!r} for {label!r}; harmonize merges them"
+        if self.strays:
+            yield f"  other answers: {sum(self.strays.values()):,}, such as {shorten(next(iter(self.strays)), 60)!r}"
 
 
 def analyze(dataset: Examples, tokens: bool = True, model: str | None = None, limit: int | None = None) -> Analysis:
@@ -137,34 +149,31 @@ def analyze(dataset: Examples, tokens: bool = True, model: str | None = None, li
     lines = [dataset.line(row) for row in range(len(examples))]
     duplicates = find_in(examples, lines, _NEAR)
     counts = count_dataset(dataset, model) if tokens else None
-    labels = Counter(example.label for example in examples)
-    closed = is_closed_set(examples)
+    labels = find_labels(examples)
     return Analysis(
         size=len(examples),
-        closed_set=closed,
-        classes=dict(labels.most_common()) if closed else {},
+        closed_set=labels is not None,
+        classes={} if labels is None else labels.classes,
+        spellings={} if labels is None else labels.variants,
+        strays={} if labels is None else labels.strays,
         exact_duplicates=duplicates.exact_rate,
         near_duplicates=duplicates.near_rate,
-        conflicts=conflicts(examples, lines),
+        conflicts=conflicts(examples, lines, labels),
         turns=max((len(example.messages) for example in examples), default=0),
         tokens=counts,
         over_context=None if counts is None or limit is None else int((counts.per_example > limit).sum()),
     )
 
 
-def is_closed_set(examples: Sequence[Example]) -> bool:
-    """Whether the answers are labels: nearly all rows (95 %) share at most 500 answers that occur more than once."""
-    counts = Counter(example.label for example in examples)
-    repeated = [count for label, count in counts.items() if count > 1 and label and "\n" not in label]
-    return 0 < len(repeated) <= _MOST_CLASSES and sum(repeated) >= _CLOSED_SHARE * len(examples)
-
-
-def conflicts(examples: Sequence[Example], lines: Sequence[int]) -> tuple[Conflict, ...]:
-    """Requests that stand in the data with more than one answer, case and white space aside."""
+def conflicts(
+    examples: Sequence[Example], lines: Sequence[int], labels: LabelSet | None = None
+) -> tuple[Conflict, ...]:
+    """Requests that stand in the data with more than one answer, case, white space and spellings of a label aside."""
     answers: defaultdict[tuple[str, str], dict[str, list[int]]] = defaultdict(dict)
     for row, example in enumerate(examples):
         request = (example.system or "", normalize(turns_text(example)))
-        answers[request].setdefault(normalize(example.label), []).append(row)
+        usual = None if labels is None else labels.usual(written_label(example))
+        answers[request].setdefault(normalize(usual or example.label), []).append(row)
     return tuple(_conflict(request, found, lines) for (_, request), found in answers.items() if len(found) > 1)
 
 

@@ -1,7 +1,7 @@
 """The data set: a view of examples, never a list of them in memory."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from finetuner.data.checks.rules import rules_for
 from finetuner.data.checks.run import check
 from finetuner.data.examples import Example
 from finetuner.data.formats import plain
+from finetuner.data.labels import respelling
 from finetuner.data.logs import read_logs
 from finetuner.data.ports import Flagged, Rows
 from finetuner.data.privacy import redact_example
@@ -271,6 +272,18 @@ class Dataset:
     def redact(self) -> Self:
         """With personal data and secrets replaced by placeholders such as `<EMAIL_1>`; names aren't found."""
         return self.map(redact_example)
+
+    def harmonize(self, labels: Iterable[str] = (), merge: Mapping[str, str] | None = None) -> Self:
+        """With every label spelled one way: `Billing`, `billing ` and `BILLING.` become `billing`.
+
+        Args:
+            labels: How labels are spelled; by default as the system prompt names them, else as most rows do.
+            merge: Labels that mean another one, such as `{"invoice": "billing"}`.
+
+        Raises:
+            UsageError: The answers are free text, and no labels are given.
+        """
+        return self.map(respelling(self, labels, merge))
 
     def rebalance(self, how: How = "oversample", seed: int = 0) -> Self:
         """With every label equally frequent. For training data only: validation and test keep the real mix.

@@ -1,7 +1,7 @@
 """Review of single examples: what a careful person would stop at, found by rules."""
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal, Protocol
 
@@ -10,12 +10,13 @@ import numpy as np
 
 from finetuner._core.codec import decode
 from finetuner.data import privacy
-from finetuner.data.analysis import conflicts, is_closed_set
+from finetuner.data.analysis import conflicts
 from finetuner.data.duplicates import find_in
 from finetuner.data.examples import Example
+from finetuner.data.labels import LabelSet, find_labels, written_label
 from finetuner.data.mislabels import likely_mislabels
 from finetuner.data.ports import Examples, Rows
-from finetuner.data.text import normalize, plain, request_texts
+from finetuner.data.text import normalize, request_texts, shorten
 
 Severity = Literal["error", "warning"]
 
@@ -38,6 +39,7 @@ HEADLINES: Final = {
     "boilerplate": "Refusals and boilerplate",
     "template_leftover": "Template leftovers",
     "repetition": "Repeated words",
+    "stray_answer": "Answers that are none of the labels",
     "label_spelling": "Inconsistent label spelling",
     "likely_mislabel": "Labels that similar requests contradict",
     "personal_data": "Personal data or secrets",
@@ -124,13 +126,13 @@ def review(dataset: Examples, judge: ExampleJudge | None = None) -> Review:
     """
     examples = list(dataset)
     lines = [dataset.line(row) for row in range(len(examples))]
-    closed = is_closed_set(examples)
+    labels = find_labels(examples)
     flags = [
         Flag(row=row, line=lines[row], code=code, severity=severity, message=message)
         for row, example in enumerate(examples)
-        for code, severity, message in _look(example, closed=closed)
+        for code, severity, message in _look(example, closed=labels is not None)
     ]
-    flags += _across(examples, lines, closed=closed)
+    flags += _across(examples, lines, labels)
     if judge is not None:
         for row, example in enumerate(examples):
             objection = judge.objection(example)
@@ -162,7 +164,7 @@ def _look(example: Example, *, closed: bool) -> Iterator[tuple[str, Severity, st
         yield "personal_data", "warning", ", ".join(kinds)
 
 
-def _across(examples: Sequence[Example], lines: Sequence[int], *, closed: bool) -> Iterator[Flag]:
+def _across(examples: Sequence[Example], lines: Sequence[int], labels: LabelSet | None) -> Iterator[Flag]:
     for removal in find_in(examples, lines, None).removed:
         yield Flag(
             row=removal.row,
@@ -171,7 +173,7 @@ def _across(examples: Sequence[Example], lines: Sequence[int], *, closed: bool) 
             severity="warning",
             message=f"same as line {removal.kept_line}",
         )
-    for conflict in conflicts(examples, lines):
+    for conflict in conflicts(examples, lines, labels):
         answers = ", ".join(conflict.answers)
         for row in conflict.rows:
             yield Flag(
@@ -186,29 +188,26 @@ def _across(examples: Sequence[Example], lines: Sequence[int], *, closed: bool) 
         for row in json:
             message = "the answer is raw JSON where others are text"
             yield Flag(row=row, line=lines[row], code="json_response", severity="warning", message=message)
-    if closed:
-        yield from _spellings(examples, lines)
-        for doubt in likely_mislabels(request_texts(examples), [normalize(example.label) for example in examples]):
-            message = f"{examples[doubt.row].label!r} looks like {doubt.suggested!r}"
-            yield Flag(
-                row=doubt.row, line=lines[doubt.row], code="likely_mislabel", severity="warning", message=message
-            )
+    if labels is not None:
+        yield from _labels(examples, lines, labels)
 
 
-def _spellings(examples: Sequence[Example], lines: Sequence[int]) -> Iterator[Flag]:
-    spelled: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for example in examples:
-        spelled[plain(example.label)][example.label] += 1
-    for row, example in enumerate(examples):
-        usual = spelled[plain(example.label)].most_common(1)[0][0]
-        if example.label != usual:
-            yield Flag(
-                row=row,
-                line=lines[row],
-                code="label_spelling",
-                severity="warning",
-                message=f"{example.label!r} is usually written {usual!r}",
-            )
+def _labels(examples: Sequence[Example], lines: Sequence[int], labels: LabelSet) -> Iterator[Flag]:
+    usual = [labels.usual(written_label(example)) for example in examples]
+    for row, (example, label) in enumerate(zip(examples, usual, strict=True)):
+        written = written_label(example)
+        if label is None and written.strip():
+            message = f"{shorten(written, 60)!r} is none of the {len(labels.classes)} labels"
+            yield Flag(row=row, line=lines[row], code="stray_answer", severity="error", message=message)
+        elif label is not None and written != label:
+            message = f"{written!r} is usually written {label!r}; harmonize() merges spellings"
+            yield Flag(row=row, line=lines[row], code="label_spelling", severity="warning", message=message)
+    known = [row for row, label in enumerate(usual) if label is not None]
+    texts = request_texts([examples[row] for row in known])
+    for doubt in likely_mislabels(texts, [(usual[row] or "").strip() for row in known]):
+        row = known[doubt.row]
+        message = f"{(usual[row] or '').strip()!r} looks like {doubt.suggested!r}"
+        yield Flag(row=row, line=lines[row], code="likely_mislabel", severity="warning", message=message)
 
 
 def _is_json(text: str) -> bool:

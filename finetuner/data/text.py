@@ -21,6 +21,12 @@ def plain(text: str) -> str:
     return _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
 
 
+def shorten(text: str, width: int) -> str:
+    """The text on one line, at most `width` characters, cut with an ellipsis."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
 def turns_text(example: Example) -> str:
     """The prompt without system messages; the system text where there is nothing else."""
     turns = [message.text for message in example.prompt if message.role not in _SYSTEM_ROLES]
