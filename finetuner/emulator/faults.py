@@ -1,5 +1,6 @@
 """Failures on order: what a real service does on a bad day, on the next matching requests."""
 
+import math
 import re
 import threading
 from collections.abc import Mapping
@@ -8,7 +9,12 @@ from typing import Final
 
 import attrs
 
+from finetuner._core.types import Json
+from finetuner.errors import UnknownNameError
+
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_NOTHING: Mapping[str, Json] = MappingProxyType({})
+_VERSION: Final = re.compile(r"^/v1(?=/)")
 
 
 @attrs.frozen(kw_only=True)
@@ -17,16 +23,21 @@ class Fault:
 
     Attributes:
         method: HTTP method of the requests meant.
-        path: Regular expression for the whole path below `/v1`, such as `/fine_tuning/jobs`.
+        path: Regular expression for the whole path, without `/v1` where it begins so: `/fine_tuning/jobs`.
         status: HTTP status of the refusal; None answers as usual, after `delay`.
         code: The error's code.
         message: The error's text.
         type: The error's type.
         param: The parameter that the error names.
         headers: More headers, such as `Retry-After`.
-        delay: Seconds to wait before the answer, after the request's work is done.
+        delay: Seconds to wait before the answer, after the request's work is done; infinite hangs until the caller
+            hangs up.
         accepted: Whether the request's work is done all the same: a job is there although the caller sees a failure.
         drop: Whether the connection is closed without an answer.
+        body: With `status`: the whole answer, instead of an error in the service's words.
+        content_type: Of that answer.
+        merge: Fields laid over the JSON of the usual answer, or over each item of a list.
+        cut: Bytes of the usual answer after which the connection breaks.
     """
 
     method: str = "POST"
@@ -40,10 +51,14 @@ class Fault:
     delay: float = 0.0
     accepted: bool = False
     drop: bool = False
+    body: str | None = None
+    content_type: str = "text/html"
+    merge: Mapping[str, Json] = _NOTHING
+    cut: int | None = None
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a request is meant."""
-        return method == self.method and re.fullmatch(self.path, path) is not None
+        return method == self.method and re.fullmatch(self.path, _VERSION.sub("", path)) is not None
 
     @property
     def handles(self) -> bool:
@@ -88,7 +103,43 @@ def server_error(*, method: str = "POST", path: str = "/.*") -> Fault:
     return Fault(method=method, path=path, status=500, type="server_error", message="The server had an error")
 
 
-def _no_faults() -> list[Fault]:
+HANGING: Final = Fault(path="/.*", delay=math.inf, drop=True)
+"""The connection is taken and never answered."""
+
+
+def preset(text: str) -> Fault:
+    """A fault by its name: `lost-create`, or with a number `rate-limit:7`.
+
+    Raises:
+        UnknownNameError: With the names that are known.
+    """
+    name, _, number = text.partition(":")
+    if name not in PRESETS:
+        raise UnknownNameError(f"no fault {name!r}; known: {', '.join(sorted(PRESETS))}")
+    found = PRESETS[name]
+    return attrs.evolve(found, headers={"Retry-After": number}) if number and "Retry-After" in found.headers else found
+
+
+PRESETS: Final[Mapping[str, Fault]] = MappingProxyType(
+    {
+        "training-not-available": TRAINING_NOT_AVAILABLE,
+        "model-not-available": MODEL_NOT_AVAILABLE,
+        "lost-create": LOST_CREATE,
+        "rate-limit": rate_limit(1),
+        "server-error": server_error(),
+        "hanging": HANGING,
+    }
+)
+"""Faults with a name, for the command line and for orders over HTTP."""
+
+
+@attrs.define
+class _Ordered:
+    fault: Fault
+    left: int | None
+
+
+def _no_faults() -> list[_Ordered]:
     return []
 
 
@@ -96,21 +147,30 @@ def _no_faults() -> list[Fault]:
 class Faults:
     """A queue of faults. Each serves as often as ordered, in order. Safe in several threads."""
 
-    _queue: list[Fault] = attrs.field(factory=_no_faults, init=False)
+    _queue: list[_Ordered] = attrs.field(factory=_no_faults, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
-    def add(self, fault: Fault, *, times: int = 1) -> None:
-        """Order a fault for the next matching requests."""
+    def add(self, fault: Fault, *, times: int | None = 1) -> None:
+        """Order a fault for the next matching requests; for all of them, until `clear`, where `times` is None."""
         with self._lock:
-            self._queue.extend([fault] * times)
+            self._queue.append(_Ordered(fault, times))
 
     def take(self, method: str, path: str) -> Fault | None:
         """The fault of a request, which is used up by it; None where all goes well."""
         with self._lock:
-            for position, fault in enumerate(self._queue):
-                if fault.matches(method, path):
-                    return self._queue.pop(position)
-        return None
+            found = next((ordered for ordered in self._queue if ordered.fault.matches(method, path)), None)
+            if found is None:
+                return None
+            if found.left is not None:
+                found.left -= 1
+                if found.left < 1:
+                    self._queue.remove(found)
+            return found.fault
+
+    def ordered(self) -> tuple[tuple[Fault, int | None], ...]:
+        """What is still to come, and how often."""
+        with self._lock:
+            return tuple((ordered.fault, ordered.left) for ordered in self._queue)
 
     def clear(self) -> None:
         """Forget what was ordered."""

@@ -10,7 +10,7 @@ from finetuner._core.types import Json, JsonObject
 from finetuner.data.examples import Message
 from finetuner.data.formats import openai as wire
 from finetuner.data.shapes import is_list, is_object
-from finetuner.emulator.http import RefusedError
+from finetuner.emulator.routing import RefusedError
 from finetuner.errors import DataFormatError
 from finetuner.providers.ports import CompletionOptions
 

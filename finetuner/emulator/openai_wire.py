@@ -9,7 +9,7 @@ from typing import Final
 
 from finetuner._core import codec
 from finetuner._core.types import Json, JsonObject
-from finetuner.emulator.state import StoredFile, StoredJob, Upload
+from finetuner.emulator.openai_state import StoredFile, StoredJob, Upload
 from finetuner.providers.catalog import BaseModel
 from finetuner.providers.ports import (
     SUCCEEDED,

@@ -6,30 +6,25 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final
 
 import attrs
 
 from finetuner._core import codec
-from finetuner._core.hashing import file_sha256
 from finetuner.data.formats import openai as wire
-from finetuner.emulator.http import RefusedError
+from finetuner.emulator.backend import Backend
 from finetuner.emulator.openai_requests import JobBody
-from finetuner.errors import DataError, RequestRejectedError, UsageError
-from finetuner.providers.catalog import Catalog
+from finetuner.emulator.routing import RefusedError
+from finetuner.errors import DataError, RequestRejectedError
+from finetuner.providers.catalog import Catalog, load_catalog
 from finetuner.providers.ports import (
     FAILED,
     PAUSED,
     Checkpoint,
-    Completer,
     JobFailure,
     JobRequest,
     JobSnapshot,
-    Provider,
-    Trainer,
 )
-
-T = TypeVar("T")
 
 _FEWEST: Final = 10
 _KEPT_CHECKPOINTS: Final = 3
@@ -91,18 +86,19 @@ class State:
     """Files, uploads and jobs of one emulator, and the provider behind it. Safe in several threads.
 
     Attributes:
-        provider: Trains and answers.
-        folder: Where files and jobs are kept.
+        backend: Trains and answers.
         catalog: OpenAI's models.
-        organization: Part of the names of tuned models.
     """
 
-    provider: Provider
-    folder: Path
-    catalog: Catalog
-    organization: str
+    backend: Backend
+    catalog: Catalog = attrs.field(factory=lambda: load_catalog("openai"))
     uploads: dict[str, Upload] = attrs.field(factory=_no_uploads, init=False, repr=False)
     lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where files and jobs are kept."""
+        return self.backend.folder / "openai"
 
     # -- files ---------------------------------------------------------------------------------------------------------
 
@@ -184,7 +180,7 @@ class State:
     def snapshot(self, job: StoredJob) -> JobSnapshot:
         """What is known of a job now, in the words of the ports."""
         if job.played_by is not None:
-            return self.trainer.get(job.played_by)
+            return self.backend.trainer.get(job.played_by)
         return JobSnapshot(
             id=job.id,
             model=job.body.model,
@@ -196,18 +192,16 @@ class State:
 
     def checkpoints(self, job: StoredJob) -> tuple[Checkpoint, ...]:
         """The last three checkpoints, earliest first."""
-        return () if job.played_by is None else self.trainer.checkpoints(job.played_by)[-_KEPT_CHECKPOINTS:]
+        return () if job.played_by is None else self.backend.trainer.checkpoints(job.played_by)[-_KEPT_CHECKPOINTS:]
 
     def change(self, job: StoredJob, verb: str) -> None:
         """Cancel, pause or resume a job. Raises `RefusedError`."""
-        pauser = self.provider.pauser
         if job.played_by is None or self.snapshot(job).ended:
             raise RefusedError(400, f"Job {job.id} has already ended; it can't {verb}", code="invalid_job_state")
         if verb == "cancel":
-            self.trainer.cancel(job.played_by)
+            self.backend.trainer.cancel(job.played_by)
             return
-        if pauser is None:
-            raise RefusedError(400, f"{self.provider.name} can't {verb} jobs", code="unsupported")
+        pauser = self.backend.pauser
         (pauser.pause if verb == "pause" else pauser.resume)(job.played_by)
         self.keep(attrs.evolve(job, pausing=verb == "pause"))
 
@@ -222,16 +216,13 @@ class State:
         known = self.catalog.find(model)
         if known is None or "supervised" not in known.methods or model.startswith("ft:"):
             return None
-        sizes = [entry.name for entry in self.provider.catalog.models if entry.methods]
-        if not sizes:
-            raise UsageError(f"{self.provider.name} has no base model that can be tuned")
-        small, medium, large = sizes[0], sizes[len(sizes) // 2], sizes[-1]
+        small, medium, large = self.backend.bases()
         return small if "nano" in model else medium if "mini" in model else large
 
     def tuned_name(self, job: StoredJob, step: int | None = None) -> str:
         """The name of a job's model, or of its checkpoint: `ft:<base>:<org>:<suffix>:<id>[:ckpt-step-N]`."""
         letters = job.id.removeprefix("ftjob-")[:_MODEL_ID_LETTERS]
-        name = f"ft:{job.body.model}:{self.organization}:{job.body.suffix or ''}:{letters}"
+        name = f"ft:{job.body.model}:{self.backend.organization}:{job.body.suffix or ''}:{letters}"
         return name if step is None else f"{name}:ckpt-step-{step}"
 
     def tuned(self, model: str) -> StoredJob:
@@ -253,16 +244,6 @@ class State:
         step = model.partition(":ckpt-step-")[2]
         return (self._checkpoint_model(job, step) if step else self.snapshot(job).tuned_model) or ""
 
-    @property
-    def trainer(self) -> Trainer:
-        """The provider's trainer."""
-        return _needed(self.provider.trainer, self.provider.name, "trains")
-
-    @property
-    def completer(self) -> Completer:
-        """The provider's completer."""
-        return _needed(self.provider.completer, self.provider.name, "answers")
-
     # -- within --------------------------------------------------------------------------------------------------------
 
     def _checkpoint_model(self, job: StoredJob, step: str) -> str | None:
@@ -270,15 +251,10 @@ class State:
 
     def _play(self, job: StoredJob, base: str) -> str:
         body = job.body
-        files = _needed(self.provider.files, self.provider.name, "takes files")
         stored = [
             self.file(identity) for identity in (body.training_file, body.validation_file) if identity is not None
         ]
-        paths = [self._content(file.id) for file in stored]
-        sent = [
-            files.upload(path, name=file.name, sha256=file_sha256(path)).id
-            for file, path in zip(stored, paths, strict=True)
-        ]
+        sent = [self.backend.sent(self._content(file.id), file.name) for file in stored]
         names = {"n_epochs": "epochs"}
         request = JobRequest(
             model=base,
@@ -290,7 +266,7 @@ class State:
             suffix=body.suffix,
             key=job.id,
         )
-        return self.trainer.create(request).id
+        return self.backend.trainer.create(request).id
 
     def _check_lines(self, identity: str, role: str) -> None:
         lines = [line for line in self._content(identity).read_bytes().split(b"\n") if line.strip()]
@@ -320,12 +296,6 @@ class _UnusableError(RequestRejectedError):
     def __init__(self, message: str, code: str, param: str) -> None:
         super().__init__(message, code=code)
         self.failure = JobFailure(message=message, code=code, param=param)
-
-
-def _needed(part: T | None, provider: str, verb: str) -> T:
-    if part is None:
-        raise UsageError(f"the emulator needs a provider that {verb}; {provider} doesn't")
-    return part
 
 
 def _no_model(model: str) -> RefusedError:
