@@ -8,7 +8,6 @@ import hashlib
 
 from finetuner.errors import UsageError
 
-_HEX_DIGITS = 15
 _LARGEST = float(0xFFFFFFFFFFFFFFF)
 
 
@@ -35,8 +34,23 @@ def unit_key(unit: object) -> str:
 
 def text_bucket(text: str) -> float:
     """The bucket of a whole text, 0..1 (1 included): the first 60 bits of its SHA-1 as a share of the largest."""
-    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    return int(digest[:_HEX_DIGITS], 16) / _LARGEST
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).digest()
+    return (int.from_bytes(digest[:8]) >> 4) / _LARGEST
+
+
+class Dealer:
+    """Deals the buckets of one experiment and salt: `bucket`, with what all units share hashed once."""
+
+    __slots__ = ("_prefix",)
+
+    def __init__(self, experiment: str, salt: str) -> None:
+        self._prefix = hashlib.sha1(f"{experiment}.{salt}.".encode(), usedforsecurity=False)
+
+    def bucket(self, unit: str) -> float:
+        """The bucket of a unit's text, 0..1 (1 included)."""
+        digest = self._prefix.copy()
+        digest.update(unit.encode())
+        return (int.from_bytes(digest.digest()[:8]) >> 4) / _LARGEST
 
 
 def bucket(experiment: str, salt: str, unit: str | int) -> float:

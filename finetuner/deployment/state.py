@@ -39,7 +39,7 @@ class RolloutState:
         epoch: Grows by one with every change.
         always_base: Units that get base whatever their bucket; not analyzed.
         always_tuned: Units that get tuned while the share is above 0; not analyzed.
-        holdout: Of the units that keep base at every share, 0 to 1: the last buckets, so that raising moves nobody else.
+        holdout: Of the units that keep base at every share, 0 to 1: those of the last buckets.
         created_at: Seconds since the epoch.
         stage_started_at: Likewise, of the current stage.
         approver: Who raised the share last.
