@@ -5,6 +5,7 @@ import shutil
 import socket
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -18,11 +19,12 @@ from finetuner.emulator.app import application
 from finetuner.emulator.backend import Backend
 from finetuner.emulator.faults import Faults
 from finetuner.emulator.faulty import CLOSE, Faulty
-from finetuner.emulator.services import families
+from finetuner.emulator.services import environment, families
 from finetuner.errors import UsageError
 from finetuner.providers import registry
 from finetuner.providers.ports import Provider
 
+_ANY_KEY: Final = "sk-emulator"
 _HOST: Final = "127.0.0.1"
 _MOST_BYTES: Final = 512 * 1024 * 1024
 _SILENCE: Final = 60
@@ -74,6 +76,15 @@ class Emulator:
         if self._running is None:
             raise UsageError("the emulator isn't started; use it as a context manager, or call start()")
         return f"http://{_HOST}:{self._running.socket.getsockname()[1]}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the services' SDKs read from the environment to find this server; any key, where it has no token.
+
+        Raises:
+            UsageError: It isn't started.
+        """
+        return environment(self.address, self.token or _ANY_KEY)
 
     def start(self) -> Self:
         """Listen and answer in threads of its own, until `stop`.
