@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from finetuner import __version__
-from finetuner.cli import catalog, data, evaluation, output, servers, training
+from finetuner.cli import catalog, data, evaluation, output, servers, training, web
 
 _INTERRUPTED = 130
 
@@ -47,6 +47,8 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     evaluation.benchmark,
     catalog.providers,
     catalog.models,
+    web.review_app,
+    web.dashboard,
     servers.emulate,
 )
 

@@ -51,7 +51,7 @@ def test_version(shell):
 
 def test_every_command_has_help_and_json(capsys):
     for command in commands.app.registered_commands:
-        assert main([command.callback.__name__, "--help"]) == 0
+        assert main([command.callback.__name__.replace("_", "-"), "--help"]) == 0
         assert "--json" in capsys.readouterr().out
 
 
