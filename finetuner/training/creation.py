@@ -1,9 +1,6 @@
 """Creating a job exactly once: journalled before and after, and looked for after any doubtful answer."""
 
-import os
-import threading
 from pathlib import Path
-from socket import gethostname
 
 import attrs
 
@@ -149,8 +146,7 @@ class _Attempts:
             validation=self.validation.content if self.validation else None,
             attempt=attempt,
         )
-        holder = f"{gethostname()[:64]}-{os.getpid()}-{threading.get_ident()}"
-        with Leases(self.journal, self.clock).hold(f"create:{key}", holder):
+        with Leases(self.journal, self.clock).hold(f"create:{key}"):
             return self._job_with_lease(key)
 
     def _job_with_lease(self, key: str) -> JobSnapshot | None:
@@ -200,10 +196,9 @@ class _Attempts:
 
     def _found(self, trainer: Trainer, key: str, *, tolerant: bool = False) -> JobSnapshot | None:
         """The job that has this key, looked for several times: a host may list a job seconds after it took it."""
-        look = _looked_for if tolerant else Trainer.find
         for delay in _LOOKS:
             self.clock.sleep(delay)
-            found = retrying(lambda: look(trainer, key), clock=self.clock)
+            found = _looked_for(trainer, key) if tolerant else retrying(lambda: trainer.find(key), clock=self.clock)
             if found is not None:
                 return found
         return None

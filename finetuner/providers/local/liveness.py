@@ -1,17 +1,14 @@
 """Whether the process that trains a job is still there, told apart from another one that got its number."""
 
-import os
 import time
-from pathlib import Path
 from socket import gethostname
 from typing import Final
 
 import attrs
 
+from finetuner._core.processes import exists, start_of
+
 _STALE: Final = 120.0
-_STAT: Final = "/proc/{pid}/stat"
-_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
-_START_FIELD: Final = 19  # field 22 of proc(5) stat, counted from the one behind the name
 
 
 @attrs.frozen(kw_only=True)
@@ -33,7 +30,7 @@ class ProcessIdentity:
     @classmethod
     def of(cls, pid: int, launch: int) -> "ProcessIdentity":
         """A process of this machine, as it is now."""
-        return cls(pid=pid, host=gethostname(), started=_started(pid) or "", launch=launch)
+        return cls(pid=pid, host=gethostname(), started=start_of(pid) or "", launch=launch)
 
     def alive(self, heartbeat: float) -> bool:
         """Whether it still runs.
@@ -46,26 +43,5 @@ class ProcessIdentity:
         if self.host != gethostname():
             return beating
         if self.started:
-            return _started(self.pid) == self.started
-        return beating and _exists(self.pid)
-
-
-def _started(pid: int) -> str | None:
-    """Boot and start of a running process; None when there is none or it is a zombie; `""` where nobody tells."""
-    if not _BOOT.exists():
-        return ""
-    try:
-        fields = Path(_STAT.format(pid=pid)).read_text("utf-8", errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in {"Z", "X"} else f"{_BOOT.read_text('ascii').strip()}/{fields[_START_FIELD]}"
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+            return start_of(self.pid) == self.started
+        return beating and exists(self.pid)
