@@ -1,0 +1,23 @@
+import xml.etree.ElementTree as ET
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetuner._core.svg import Axis, line_chart
+
+VALUES = st.floats(-1e6, 1e6)
+
+
+@given(values=st.lists(VALUES, max_size=20), value=VALUES)
+def test_an_axis_holds_all_its_values_between_its_ends(values, value):
+    axis = Axis.over([*values, value], 10.0, 200.0)
+    assert 10.0 <= axis.at(value) <= 200.0
+    assert axis.ticks()[0] == axis.low
+
+
+def test_a_chart_is_well_formed_and_escapes_what_it_says():
+    picture = line_chart({'<b>"train"&': [(1.0, 2.0), (2.0, 1.0)]}, x="<step>", y="loss")
+    root = ET.fromstring(picture)
+    assert root.tag == "svg"
+    assert "<b>" not in picture
+    assert ET.fromstring(line_chart({})).tag == "svg"
