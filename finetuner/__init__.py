@@ -11,6 +11,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from finetuner.data.dataset import Dataset
     from finetuner.data.examples import Example, Message
+    from finetuner.deployment.card import Card, card
+    from finetuner.deployment.checklist import Checklist, checklist
+    from finetuner.deployment.monitor import Monitor, monitor
     from finetuner.deployment.rollout import Rollout
     from finetuner.deployment.router import Router
     from finetuner.errors import FinetunerError
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from finetuner.training.job import Job
 
 __all__ = [
+    "Card",
+    "Checklist",
     "Dataset",
     "Estimate",
     "Example",
@@ -34,20 +39,26 @@ __all__ = [
     "Judge",
     "Message",
     "Model",
+    "Monitor",
     "Rollout",
     "Router",
     "Rubric",
     "benchmark",
     "benchmark_async",
+    "card",
+    "checklist",
     "compare",
     "compare_async",
     "estimate",
     "evaluate",
     "evaluate_async",
+    "monitor",
     "provider",
 ]
 
 _HOMES = {
+    "Card": "deployment.card",
+    "Checklist": "deployment.checklist",
     "Dataset": "data.dataset",
     "Estimate": "evaluation.statistics.estimate",
     "Example": "data.examples",
@@ -56,16 +67,20 @@ _HOMES = {
     "Judge": "evaluation.judge",
     "Message": "data.examples",
     "Model": "providers.model",
+    "Monitor": "deployment.monitor",
     "Rollout": "deployment.rollout",
     "Router": "deployment.router",
     "Rubric": "evaluation.rubric",
     "benchmark": "evaluation.gate",
     "benchmark_async": "evaluation.gate",
+    "card": "deployment.card",
+    "checklist": "deployment.checklist",
     "compare": "evaluation.comparison",
     "compare_async": "evaluation.comparison",
     "estimate": "training.estimate",
     "evaluate": "evaluation.run",
     "evaluate_async": "evaluation.run",
+    "monitor": "deployment.monitor",
     "provider": "providers.registry:connect",
 }
 

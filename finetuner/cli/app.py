@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from finetuner import __version__
-from finetuner.cli import catalog, data, evaluation, output, servers, training, web
+from finetuner.cli import catalog, data, deployment, evaluation, output, servers, training, web
 
 _INTERRUPTED = 130
 
@@ -45,11 +45,18 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     evaluation.evaluate,
     evaluation.compare,
     evaluation.benchmark,
+    deployment.card,
+    deployment.checklist,
     catalog.providers,
     catalog.models,
     web.review_app,
     web.dashboard,
     servers.emulate,
+)
+
+_GROUPS: Final[tuple[tuple[str, str, tuple[Callable[..., None], ...]], ...]] = (
+    ("rollout", "Bring a tuned model to users step by step, and take it back at once.", deployment.ROLLOUT),
+    ("monitor", "Watch a rollout: weekly sample, drift, retirement dates.", deployment.MONITOR),
 )
 
 
@@ -87,3 +94,9 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
 
 for _command in _COMMANDS:
     app.command()(_interruptible(_command))
+
+for _name, _help, _members in _GROUPS:
+    _group = typer.Typer(name=_name, help=_help, no_args_is_help=True, rich_markup_mode=None)
+    for _command in _members:
+        _group.command()(_interruptible(_command))
+    app.add_typer(_group)

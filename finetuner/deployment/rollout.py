@@ -10,6 +10,7 @@ import cattrs
 
 from finetuner._core import codec
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
+from finetuner._core.types import Json
 from finetuner._core.workspace import Workspace
 from finetuner.deployment import experiment, observations
 from finetuner.deployment import state as transitions
@@ -155,7 +156,7 @@ class Rollout:
         """What to do now; kept in the audit. It changes no traffic: act on it with promote() or rollback()."""
         seconds = self.clock.now() - self.state.stage_started_at
         decision = experiment.decide(self.report(gates=gates), stage_seconds=seconds, gates=gates)
-        self._records.note(self.name, "decide", codec.unstructure(decision), now=self.clock.now())
+        self.note("decide", codec.unstructure(decision))
         return decision
 
     def rollback(self, reason: str) -> RolloutState:
@@ -173,6 +174,10 @@ class Rollout:
         if current is not None:
             codec.write_atomically(self.state_path, codec.to_json(back(current)).encode())
         return self._change("rollback", back)
+
+    def note(self, kind: str, body: Json) -> None:
+        """Add to the audit what changed no traffic, such as a drift report."""
+        self._records.note(self.name, kind, body, now=self.clock.now())
 
     def _change(self, kind: str, step: Callable[[RolloutState], RolloutState]) -> RolloutState:
         for _ in range(_ATTEMPTS):

@@ -1,0 +1,221 @@
+"""Commands of the fourth phase: deployment, and life after it."""
+
+import getpass
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from finetuner.cli import names, output
+from finetuner.cli.options import AsJson, Format, Place
+
+if TYPE_CHECKING:
+    from finetuner.deployment.monitor import Monitor
+    from finetuner.deployment.rollout import Rollout
+    from finetuner.deployment.state import RolloutState
+
+Named = Annotated[str, typer.Argument(help="The rollout's name.")]
+Approver = Annotated[str | None, typer.Option(help="Who answers for it; you by default.")]
+JobName = Annotated[str | None, typer.Option("--job", help="Id of a job; the newest by default.")]
+
+
+def start(
+    name: Named,
+    *,
+    base: Annotated[str, typer.Option(help="Today's model.")],
+    tuned: Annotated[str, typer.Option(help="The candidate: a model, or the id of its job.")],
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a rollout, with all traffic on base."""
+    from finetuner.deployment.rollout import Rollout
+
+    begun = Rollout.create(
+        name, base=names.model(base, workspace), tuned=names.model(tuned, workspace), store=workspace
+    )
+    output.advice(f"serve with Router(Rollout.get({name!r})), then: fine-tuner-cc rollout shadow {name} --rate 0.2")
+    _show(begun.state, as_json=as_json)
+
+
+def shadow(
+    name: Named,
+    rate: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of base's requests.")] = 0.1,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let the tuned model answer a share of base's requests unseen."""
+    _show(_rollout(name, workspace).shadow(rate), as_json=as_json)
+
+
+def ramp(
+    name: Named,
+    share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of units, above 0 and below 1.")],
+    approver: Approver = None,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a share of units the tuned model."""
+    _show(_rollout(name, workspace).ramp(share, approver=approver), as_json=as_json)
+
+
+def promote(name: Named, approver: Approver = None, workspace: Place = None, as_json: AsJson = False) -> None:
+    """Give every unit the tuned model."""
+    _show(_rollout(name, workspace).promote(approver=approver), as_json=as_json)
+
+
+def rollback(
+    name: Named,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit.")] = "by hand",
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give every unit base, at once."""
+    _show(_rollout(name, workspace).rollback(reason), as_json=as_json)
+
+
+def report(name: Named, workspace: Place = None, as_json: AsJson = False) -> None:
+    """Show what was served, arm by arm, with intervals that stay valid at every look."""
+    from finetuner.deployment.text import report_text
+
+    found = _rollout(name, workspace).report()
+    output.result(report_text(found), found, as_json=as_json)
+
+
+def decide(name: Named, workspace: Place = None, as_json: AsJson = False) -> None:
+    """Tell what to do now and why; exit status 1 unless it is to promote. Changes no traffic."""
+    from finetuner.deployment.text import decision_text
+
+    decision = _rollout(name, workspace).decide()
+    output.result(decision_text(decision), decision, as_json=as_json)
+    if decision.action != "PROMOTE":
+        raise typer.Exit(1)
+
+
+def sample(
+    name: Named,
+    n: Annotated[int, typer.Option("--n", min=1, help="How many.")] = 100,
+    week: Annotated[str | None, typer.Option(help="A day of the week, YYYY-MM-DD; this week by default.")] = None,
+    file: Annotated[Path, typer.Option("--output", help="Where to write.")] = Path("weekly_sample.jsonl"),
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the answers of a week that people look at: random and uncertain ones mixed, always the same."""
+    from finetuner._core import codec
+    from finetuner.deployment.monitor import day
+
+    found = _monitor(name, workspace).weekly_sample(n, week=None if week is None else day(week))
+    lines = [codec.to_json(request) for request in found.requests]
+    codec.write_atomically(file, "".join(f"{line}\n" for line in lines).encode())
+    uncertain = sum(request.why != "random" for request in found.requests)
+    shown = f"{file} ({len(lines)} of {found.served:,} answers of {found.week}, {uncertain} of them uncertain)"
+    output.result(shown, found, as_json=as_json)
+
+
+def drift(
+    name: Named,
+    reference: Annotated[str | None, typer.Option(help="Data that the model was made from; else its past.")] = None,
+    recent: Annotated[str | None, typer.Option(help="What is asked now, such as a folder of logs.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="How far back now reaches.")] = 7,
+    format: Format = "auto",
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether traffic still looks like the reference; exit status 1 when it drifted."""
+    from finetuner.data.dataset import Dataset
+
+    found = _monitor(name, workspace).drift(
+        None if reference is None else Dataset.load(reference, format=format),
+        recent=None if recent is None else Dataset.from_logs(recent) if Path(recent).is_dir() else Dataset.load(recent),
+        days=days,
+    )
+    output.result(str(found), {"state": found.state, "features": found.features}, as_json=as_json)
+    if found.state == "drift":
+        raise typer.Exit(1)
+
+
+def retirements(
+    name: Named,
+    soon_days: Annotated[int, typer.Option(min=0, help="How many days left are urgent.")] = 90,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show until when the models answer, with the command to move on; exit status 1 when one retires soon."""
+    found = _monitor(name, workspace).retirements(soon_days=soon_days)
+    output.result("\n".join(map(str, found)), found, as_json=as_json)
+    if any(each.urgent for each in found):
+        raise typer.Exit(1)
+
+
+def card(
+    job: Annotated[str, typer.Argument(help="Id of the job.")],
+    file: Annotated[Path | None, typer.Option("--output", help="Write it here: Markdown, or JSON for .json.")] = None,
+    license: Annotated[str | None, typer.Option(help="SPDX id of the model's licence.")] = None,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the model card: data, training, evaluations, decisions, retirement, and what isn't recorded."""
+    from finetuner._core import codec
+    from finetuner.deployment import card as cards
+    from finetuner.deployment import checklist as lists
+
+    made = cards.card(job, license=license, workspace=workspace)
+    if file is None:
+        output.result(str(made), codec.decode(made.to_json()), as_json=as_json)
+        return
+    made.write(file)
+    for rollout in made.lineage.rollouts:
+        note = f"{file}: fine-tuner-cc rollout rollback {rollout.name}"
+        person, names_it = getpass.getuser(), rollout.name
+        lists.tick("rollback-plan", note, person=person, workspace=workspace, job=job, rollout=names_it)
+    output.result(str(file), {"path": file}, as_json=as_json)
+
+
+def checklist(
+    phase: Annotated[str | None, typer.Option(help="Only data, training, evaluation or deployment.")] = None,
+    job: JobName = None,
+    rollout: Annotated[str | None, typer.Option("--rollout", help="The newest of the job by default.")] = None,
+    tick: Annotated[str | None, typer.Option(help="Tick a box that only people can: its kind of evidence.")] = None,
+    note: Annotated[str, typer.Option(help="What was done, for --tick.")] = "",
+    by: Annotated[str | None, typer.Option("--by", help="Who did it; you by default.")] = None,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the workflow's checkpoints, each box with its evidence; exit status 1 until all are passed."""
+    from finetuner.deployment import checklist as lists
+
+    if tick is not None:
+        person = by or getpass.getuser()
+        lists.tick(tick, note, person=person, workspace=workspace, job=job, rollout=rollout)
+    found = lists.checklist(workspace, job=job, rollout=rollout)
+    chosen = found.phases if phase is None else (found.phase(phase),)
+    complete = all(each.complete for each in chosen)
+    value = {"complete": complete, "phases": [{**output.plain(each), "complete": each.complete} for each in chosen]}
+    output.result("\n".join(map(str, chosen)), value, as_json=as_json)
+    if not complete:
+        raise typer.Exit(1)
+
+
+ROLLOUT: Final[tuple[Callable[..., None], ...]] = (start, shadow, ramp, report, decide, rollback, promote)
+"""`fine-tuner-cc rollout …`."""
+
+MONITOR: Final[tuple[Callable[..., None], ...]] = (sample, drift, retirements)
+"""`fine-tuner-cc monitor …`."""
+
+
+def _rollout(name: str, workspace: str | None) -> "Rollout":
+    from finetuner.deployment.rollout import Rollout
+
+    return Rollout.get(name, store=workspace)
+
+
+def _monitor(name: str, workspace: str | None) -> "Monitor":
+    from finetuner.deployment.monitor import monitor
+
+    return monitor(_rollout(name, workspace))
+
+
+def _show(state: "RolloutState", *, as_json: bool) -> None:
+    from finetuner.deployment.text import state_text
+
+    output.result(state_text(state), state, as_json=as_json)
