@@ -5,6 +5,9 @@ from typing import Self
 
 import attrs
 
+_WEIGHT = 0.1  # of the newest answer in the mean latency
+_FORGET = 1.0005  # with each answer the best latency fades: the service itself may have become slower
+
 
 @attrs.frozen(kw_only=True)
 class ConcurrencyPolicy:
@@ -19,6 +22,7 @@ class ConcurrencyPolicy:
         backoff: Seconds without sending after a throttling where the provider names none; doubled each time.
         ceiling: Longest such pause, in seconds.
         patience: Seconds of nothing but throttling after which to give up.
+        slower: Answers so many times slower than the best so far stop the growth.
     """
 
     maximum: int = 16
@@ -29,6 +33,7 @@ class ConcurrencyPolicy:
     backoff: float = 1.0
     ceiling: float = 60.0
     patience: float = 600.0
+    slower: float = 2.0
 
     def start(self) -> "ConcurrencyState":
         """The state before anything was sent."""
@@ -47,6 +52,8 @@ class ConcurrencyState:
         calm_at: End of the present episode: until then the limit neither shrinks again nor grows.
         pauses: Pauses since the last success.
         throttled_since: When the present run of nothing but throttling began, None outside of one.
+        latency: Seconds that an answer takes lately; None before the first.
+        best_latency: The least that this has been.
     """
 
     policy: ConcurrencyPolicy
@@ -56,6 +63,8 @@ class ConcurrencyState:
     calm_at: float = -math.inf
     pauses: int = 0
     throttled_since: float | None = None
+    latency: float | None = None
+    best_latency: float = math.inf
 
     @property
     def allowed(self) -> int:
@@ -70,12 +79,26 @@ class ConcurrencyState:
         """Whether there was nothing but throttling for longer than patience lasts."""
         return self.throttled_since is not None and now - self.throttled_since >= self.policy.patience
 
-    def succeeded(self, now: float) -> Self:
-        """The state after an answer."""
-        calm = now >= self.calm_at
-        growth = 0.0 if not calm else self.policy.grow if self.ever_throttled else 1.0
+    @property
+    def strained(self) -> bool:
+        """Whether answers have become so slow that more calls at once would only wait for each other."""
+        return self.latency is not None and self.latency > self.policy.slower * self.best_latency
+
+    def succeeded(self, now: float, seconds: float | None = None) -> Self:
+        """The state after an answer.
+
+        Args:
+            now: Monotonic seconds.
+            seconds: What the answer took, where that is known.
+        """
+        grows = now >= self.calm_at and not self.strained
+        growth = 0.0 if not grows else self.policy.grow if self.ever_throttled else 1.0
         limit = min(float(self.policy.maximum), self.limit + growth)
-        return attrs.evolve(self, limit=limit, pauses=0, throttled_since=None)
+        latency, best = self.latency, self.best_latency
+        if seconds is not None:
+            latency = seconds if latency is None else latency + _WEIGHT * (seconds - latency)
+            best = min(best * _FORGET, latency)
+        return attrs.evolve(self, limit=limit, pauses=0, throttled_since=None, latency=latency, best_latency=best)
 
     def throttled(self, now: float, retry_after: float | None = None) -> Self:
         """The state after a refusal because of too many requests.

@@ -11,7 +11,8 @@ from finetuner.errors import UsageError
 from finetuner.evaluation.metrics.grading import binary
 from finetuner.evaluation.ports import LabeledData
 from finetuner.evaluation.results import Evaluation, ScoredRow
-from finetuner.evaluation.run import EvaluateOptions, evaluate, evaluate_async, opened, priced
+from finetuner.evaluation.run import evaluate, evaluate_async, opened
+from finetuner.evaluation.session import EvaluateOptions, priced
 from finetuner.evaluation.statistics.correction import benjamini_hochberg, holm
 from finetuner.evaluation.statistics.estimate import Estimate
 from finetuner.evaluation.statistics.means import Moments

@@ -1,6 +1,7 @@
 """Judging the answers of an evaluation: controls first, every verdict journalled, nothing paid for twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 import attrs
 
@@ -8,13 +9,15 @@ from finetuner._core.clock import Clock
 from finetuner._core.concurrency import ConcurrencyPolicy
 from finetuner._core.hashing import json_sha256
 from finetuner.data.examples import Example
-from finetuner.evaluation.execution import Budget, Outcome, Work
+from finetuner.evaluation.budget import NOTHING, Budget, Limits, Spent
+from finetuner.evaluation.execution import Outcome, Work
 from finetuner.evaluation.judge import KNOWN_BAD, Judge, Verdict, report, void_reason
 from finetuner.evaluation.judge_prompt import LONGEST_CANDIDATE
 from finetuner.evaluation.pricing import Pricing
 from finetuner.evaluation.results import Evaluation
 from finetuner.evaluation.statistics.estimate import Estimate
 from finetuner.providers.ports import Usage
+from finetuner.records.answer_log import AnswerLog
 from finetuner.records.evaluations import EvaluationRecords
 
 _BYTES_AROUND = 4_000
@@ -25,12 +28,12 @@ class CourtLimits:
     """What a judge may use.
 
     Attributes:
-        max_usd: USD, None for no limit.
+        limits: What it may spend.
         policy: How many calls at once.
         clock: Time.
     """
 
-    max_usd: float | None
+    limits: Limits
     policy: ConcurrencyPolicy
     clock: Clock
 
@@ -51,6 +54,7 @@ class Court:
         pricing: What its replies cost.
         verdicts: Those that are there, by row number.
         void: Why nothing counts, or None.
+        log: Where new verdicts are kept, while it sits.
     """
 
     id: str
@@ -62,6 +66,7 @@ class Court:
     pricing: Pricing
     verdicts: Mapping[int, Verdict]
     void: str | None = None
+    log: AnswerLog | None = attrs.field(default=None, eq=False, repr=False)
 
     @classmethod
     def open(
@@ -75,7 +80,7 @@ class Court:
         """Connect the judge and find the verdicts that earlier runs left."""
         judge = attrs.evolve(judge, model=judge.model.connected())
         pricing = Pricing.of(judge.model)
-        pricing.require(judge.model, limits.max_usd)
+        pricing.require(judge.model, limits.limits.usd)
         own_id = json_sha256({"evaluation": evaluation.id, "judge": judge.fingerprint, "controls": list(KNOWN_BAD)})
         records.begin(own_id, model=str(judge.model), dataset=evaluation.dataset, kind="judgement")
         return cls(
@@ -88,6 +93,12 @@ class Court:
             pricing=pricing,
             verdicts=records.answers(own_id, Verdict),
         )
+
+    @contextmanager
+    def keeping(self) -> Generator["Court"]:
+        """The court while it sits: verdicts are kept as they come."""
+        with self.records.keeping(self.id) as log:
+            yield attrs.evolve(self, log=log)
 
     def controls(self) -> Work[Verdict]:
         """The calls that judge the known-bad answers."""
@@ -134,11 +145,11 @@ class Court:
             rows=[row for row in rows if row not in self.verdicts],
             ask=lambda row: self.judge.judge(*self._case(row)),
             ask_async=lambda row: self.judge.judge_async(*self._case(row)),
-            keep=lambda verdicts: self.records.keep(self.id, verdicts),
+            keep=self._keep,
             budget=Budget(
-                limit=self.limits.max_usd,
-                spent=sum(self.pricing.cost(verdict.usage) for verdict in self.verdicts.values()),
-                price=lambda verdict: self.pricing.cost(verdict.usage),
+                limits=self.limits.limits,
+                spent=sum(map(self.pricing.spent, self.verdicts.values()), NOTHING),
+                price=self.pricing.spent,
                 worst_price=self._worst_price,
             ),
             policy=self.limits.policy,
@@ -146,14 +157,18 @@ class Court:
             advanced=lambda _settled, _spent, _seconds: None,
         )
 
+    def _keep(self, row: int, verdict: Verdict) -> None:
+        assert self.log is not None, "a court sits inside `keeping`"
+        self.log.append(row, verdict)
+
     def _case(self, row: int) -> tuple[Example, str]:
         if row < 0:
             return self.examples[0], KNOWN_BAD[-row - 1]
         return self.examples[row], self.evaluation.rows[row].answer or ""
 
-    def _worst_price(self, row: int) -> float:
+    def _worst_price(self, row: int) -> Spent:
         example, answer = self._case(row)
         shown = example.user_text + example.completion + answer[:LONGEST_CANDIDATE]
         prompt = len(shown.encode()) + _BYTES_AROUND
-        reply = Usage(prompt_tokens=prompt, completion_tokens=self.judge.max_tokens)
-        return self.judge.repeats * self.pricing.cost(reply)
+        each = self.judge.repeats
+        return self.pricing.of_usage(Usage(prompt_tokens=each * prompt, completion_tokens=each * self.judge.max_tokens))

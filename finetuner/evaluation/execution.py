@@ -1,27 +1,26 @@
-"""Many calls, bounded and adaptive, each kept before it counts. What to do next is a `Schedule`; two drivers do it."""
+"""Many calls, bounded and adaptive, each kept before it counts. What to do next is a `Schedule`; two drivers do it.
+
+An answer is written by whoever receives it, in the thread or task of the call, before anybody else hears of it: a
+process that is killed loses what still travels, and nothing that arrived.
+"""
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
 from finetuner._core.clock import Clock
 from finetuner._core.concurrency import ConcurrencyPolicy, ConcurrencyState
-from finetuner._core.money import usd
-from finetuner._core.retry import retrying, retrying_async
-from finetuner.errors import (
-    AuthenticationError,
-    BudgetExceededError,
-    FinetunerError,
-    NotFoundError,
-    ProviderError,
-    RateLimitError,
-)
+from finetuner._core.retry import pause_before_retry
+from finetuner.errors import AuthenticationError, NotFoundError, ProviderError, RateLimitError
+from finetuner.evaluation.budget import Budget, Spent
 
 T = TypeVar("T")
+
+_TRIES = 4
 
 
 @attrs.frozen(kw_only=True)
@@ -49,13 +48,15 @@ class Outcome(Generic[T]):
 
     Attributes:
         row: Row number.
-        value: The answer, None where there is an error.
+        value: The answer, None where there is an error. It is kept already.
         error: Why there is none.
+        seconds: What the last try took.
     """
 
     row: int
     value: T | None = None
     error: Exception | None = None
+    seconds: float | None = None
 
     @property
     def fatal(self) -> bool:
@@ -63,22 +64,13 @@ class Outcome(Generic[T]):
         expected = isinstance(self.error, ProviderError)
         return self.error is not None and (not expected or isinstance(self.error, AuthenticationError | NotFoundError))
 
-
-@attrs.frozen(kw_only=True)
-class Budget(Generic[T]):
-    """What calls cost.
-
-    Attributes:
-        limit: USD that may be spent, None for no limit.
-        spent: USD spent before this run.
-        price: USD of an answer.
-        worst_price: USD that a row's answer may cost at most, as far as that can be known before it is sent.
-    """
-
-    limit: float | None
-    spent: float
-    price: Callable[[T], float]
-    worst_price: Callable[[int], float]
+    @property
+    def throttled(self) -> bool:
+        """Whether the provider asks for patience rather than refusing: too many requests, or a pause that it names."""
+        error = self.error
+        if not isinstance(error, ProviderError) or not error.retryable:
+            return False
+        return isinstance(error, RateLimitError) or error.retry_after is not None
 
 
 @attrs.frozen(kw_only=True)
@@ -89,21 +81,21 @@ class Work(Generic[T]):
         rows: Row numbers, in the order of sending.
         ask: Makes one call.
         ask_async: The same without blocking the event loop.
-        keep: Writes answers to the journal; returns when they are on disk. Never called twice at once.
+        keep: Writes one answer, so that it survives this process when the call returns. Called from many threads.
         budget: What calls cost.
         policy: How many at once.
         clock: Time.
-        advanced: Told after every write: outcomes settled in this run, USD spent in all, seconds since the start.
+        advanced: Told after every landing: outcomes settled in this run, what is spent in all, seconds since the start.
     """
 
     rows: Sequence[int]
     ask: Callable[[int], T]
     ask_async: Callable[[int], Awaitable[T]]
-    keep: Callable[[dict[int, T]], None]
+    keep: Callable[[int, T], None]
     budget: Budget[T]
     policy: ConcurrencyPolicy
     clock: Clock
-    advanced: Callable[[int, float, float], None]
+    advanced: Callable[[int, Spent, float], None]
 
 
 class Schedule(Generic[T]):
@@ -111,21 +103,20 @@ class Schedule(Generic[T]):
 
     Attributes:
         outcomes: What is settled, by row number.
+        spent: What answers cost, those of earlier runs included.
     """
 
-    def __init__(self, rows: Sequence[int], budget: Budget[T], policy: ConcurrencyPolicy) -> None:
+    def __init__(self, rows: Sequence[int], budget: Budget[T], policy: ConcurrencyPolicy, started: float) -> None:
         self.outcomes: dict[int, Outcome[T]] = {}
+        self.spent = budget.spent
         self._pending = deque(rows)
-        self._flying: dict[int, float] = {}  # row: USD that it may cost
+        self._flying: dict[int, Spent] = {}  # row: what it may cost
+        self._reserved = Spent()
         self._budget = budget
-        self._spent = budget.spent
         self._state: ConcurrencyState = policy.start()
+        self._started = started
         self._out_of_budget = False
-
-    @property
-    def spent(self) -> float:
-        """USD spent, earlier runs included."""
-        return self._spent
+        self._returns: dict[int, int] = {}
 
     @property
     def finished(self) -> bool:
@@ -140,48 +131,45 @@ class Schedule(Generic[T]):
         """The rows to send at once; they count as in flight from now on."""
         rows: list[int] = []
         while self._pending and not self.pause(now) and len(self._flying) < self._state.allowed:
-            worst = self._budget.worst_price(self._pending[0])
-            if not self._affordable(worst):
+            worst = self._budget.worst(self._pending[0])
+            if not self._affordable(worst, now):
                 break
             row = self._pending.popleft()
             self._flying[row] = worst
+            self._reserved += worst
             rows.append(row)
         return rows
 
     def land(self, outcome: Outcome[T], now: float) -> None:
         """Take note of an outcome. A throttled row waits for its next turn, as long as there is patience."""
-        del self._flying[outcome.row]
-        error = outcome.error
-        if isinstance(error, RateLimitError) and error.retryable:
-            self._state = self._state.throttled(now, error.retry_after)
-            if not self._state.exhausted(now):
+        self._reserved -= self._flying.pop(outcome.row)
+        if outcome.throttled and isinstance(outcome.error, ProviderError):
+            self._state = self._state.throttled(now, outcome.error.retry_after)
+            if not self._state.exhausted(now) and self._may_return(outcome):
                 self._pending.appendleft(outcome.row)
                 return
         elif outcome.value is not None:
-            self._state = self._state.succeeded(now)
-            self._spent += self._budget.price(outcome.value)
+            self._state = self._state.succeeded(now, outcome.seconds)
+            self.spent += self._budget.price(outcome.value)
         self.outcomes[outcome.row] = outcome
 
     def require_budget(self) -> None:
         """Raise where rows are left because of the budget.
 
         Raises:
-            BudgetExceededError: The message says how far the money went.
+            BudgetExceededError: The message says how far it went.
         """
-        if not self._pending or self._budget.limit is None:
-            return
-        rest = sum(self._budget.worst_price(row) for row in self._pending)
-        raise BudgetExceededError(
-            f"stopped at {usd(self._spent)} of max_usd {usd(self._budget.limit)}: {len(self._pending)} rows are left, "
-            f"up to {usd(rest)}; answers so far are kept, run again with a higher max_usd to go on",
-            limit_usd=self._budget.limit,
-            estimated_usd=self._spent + rest,
-        )
+        if self._pending:
+            self._budget.refuse(self.spent, tuple(self._pending))
 
-    def _affordable(self, worst: float) -> bool:
-        limit = self._budget.limit
-        # What flies may turn out cheaper: only when nothing flies is the money really gone.
-        affordable = limit is None or self._spent + sum(self._flying.values()) + worst <= limit
+    def _may_return(self, outcome: Outcome[T]) -> bool:
+        """Too many requests are no row's fault; a breakdown that only this row meets, again and again, is."""
+        self._returns[outcome.row] = self._returns.get(outcome.row, 0) + 1
+        return isinstance(outcome.error, RateLimitError) or self._returns[outcome.row] < _TRIES
+
+    def _affordable(self, worst: Spent, now: float) -> bool:
+        affordable = self._budget.affords(self.spent + self._reserved + worst, now - self._started)
+        # What flies may turn out cheaper: only when nothing flies is the budget really gone.
         self._out_of_budget = not affordable and not self._flying
         return affordable
 
@@ -189,108 +177,129 @@ class Schedule(Generic[T]):
 def run_threads(work: Work[T]) -> Schedule[T]:
     """Make all calls from threads of their own; works inside a running event loop too.
 
-    An interruption (an error of `keep`, Ctrl-C) waits for what flies and keeps it before it goes on its way.
+    An interruption (an error of `keep`, Ctrl-C) waits for what flies, and keeps it, before it goes on its way.
 
     Raises:
         AuthenticationError: No call can work. Likewise `NotFoundError`.
-        BudgetExceededError: The money didn't reach; all answers so far are kept.
+        BudgetExceededError: The budget didn't reach; all answers so far are kept.
     """
-    schedule = Schedule(work.rows, work.budget, work.policy)
     started = work.clock.monotonic()
+    schedule = Schedule(work.rows, work.budget, work.policy, started)
     flying: set[Future[Outcome[T]]] = set()
     with ThreadPoolExecutor(work.policy.maximum, thread_name_prefix="finetuner-evaluation") as pool:
-        try:
-            while not schedule.finished:
-                now = work.clock.monotonic()
-                flying |= {pool.submit(_attempt, work, row) for row in schedule.take(now)}
-                pause = schedule.pause(now)
-                if flying:
-                    landed, flying = wait(flying, timeout=pause or None, return_when=FIRST_COMPLETED)
-                    _settle(work, schedule, [future.result() for future in landed], started)
-                elif pause:
-                    work.clock.sleep(pause)
-        except BaseException:
-            work.keep(_values([future.result() for future in wait(flying).done]))
-            raise
+        while not schedule.finished:
+            now = work.clock.monotonic()
+            flying |= {pool.submit(_attempt, work, row) for row in schedule.take(now)}
+            pause = schedule.pause(now)
+            if flying:
+                landed, flying = wait(flying, timeout=pause or None, return_when=FIRST_COMPLETED)
+                _settle(work, schedule, [future.result() for future in landed], started)
+            elif pause:
+                work.clock.sleep(pause)
     schedule.require_budget()
     return schedule
 
 
 async def run_tasks(work: Work[T]) -> Schedule[T]:
-    """Make all calls as tasks of the running event loop. The journal is written in a thread. Like `run_threads`."""
-    schedule = Schedule(work.rows, work.budget, work.policy)
+    """Make all calls as tasks of the running event loop. Like `run_threads`."""
     started = work.clock.monotonic()
-    flying: set[asyncio.Task[Outcome[T]]] = set()
+    schedule = Schedule(work.rows, work.budget, work.policy, started)
+    flying: set[asyncio.Task[None]] = set()
+    landed: list[Outcome[T]] = []
+    wake = asyncio.Event()
+
+    async def fly(row: int) -> None:
+        landed.append(await _attempt_async(work, row))
+        wake.set()
+
     try:
         while not schedule.finished:
             now = work.clock.monotonic()
-            flying |= {asyncio.create_task(_attempt_async(work, row)) for row in schedule.take(now)}
+            for row in schedule.take(now):
+                task = asyncio.create_task(fly(row))
+                flying.add(task)
+                task.add_done_callback(flying.discard)
             pause = schedule.pause(now)
-            if flying:
-                landed, flying = await asyncio.wait(flying, timeout=pause or None, return_when=asyncio.FIRST_COMPLETED)
-                await asyncio.to_thread(_settle, work, schedule, [task.result() for task in landed], started)
+            if flying or landed:
+                await _woken(wake, pause)
+                outcomes, landed[:] = landed[:], ()
+                _settle(work, schedule, outcomes, started)
             elif pause:
                 await work.clock.sleep_async(pause)
-    except BaseException:
+    finally:
         if flying:
-            landed, _ = await asyncio.wait(flying)
-            work.keep(_values([task.result() for task in landed]))
-        raise
+            await asyncio.wait(flying)
     schedule.require_budget()
     return schedule
 
 
+def run_here(calls: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end: in this thread, or in one of its own where this one runs an event loop already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(calls())
+    with ThreadPoolExecutor(1, thread_name_prefix="finetuner-evaluation") as pool:
+        return pool.submit(lambda: asyncio.run(calls())).result()
+
+
+async def _woken(wake: asyncio.Event, pause: float) -> None:
+    """Return when something landed, or the pause is over."""
+    timer = asyncio.get_running_loop().call_later(pause, wake.set) if pause else None
+    await wake.wait()
+    wake.clear()
+    if timer is not None:
+        timer.cancel()
+
+
 def _settle(work: Work[T], schedule: Schedule[T], outcomes: list[Outcome[T]], started: float) -> None:
-    """Write first, count second."""
-    work.keep(_values(outcomes))
+    now = work.clock.monotonic()
     for outcome in outcomes:
-        schedule.land(outcome, work.clock.monotonic())
+        schedule.land(outcome, now)
     for outcome in outcomes:
         if outcome.error is not None and outcome.fatal:
             raise outcome.error
     if outcomes:
-        work.advanced(len(schedule.outcomes), schedule.spent, work.clock.monotonic() - started)
-
-
-def _values(outcomes: list[Outcome[T]]) -> dict[int, T]:
-    return {outcome.row: outcome.value for outcome in outcomes if outcome.value is not None}
+        work.advanced(len(schedule.outcomes), schedule.spent, now - started)
 
 
 def _attempt(work: Work[T], row: int) -> Outcome[T]:
     """One call, tried again where that may help; throttling is the schedule's business and comes back at once."""
-
-    def once() -> T:
+    tries = 0
+    while True:
+        began = work.clock.monotonic()
         try:
-            return work.ask(row)
-        except RateLimitError as error:
-            raise _ThrottledError(error) from error
-
-    try:
-        return Outcome(row=row, value=retrying(once, clock=work.clock))
-    except _ThrottledError as throttled:
-        return Outcome(row=row, error=throttled.error)
-    except Exception as error:  # noqa: BLE001 - raised by _settle, after the answers beside it are kept
-        return Outcome(row=row, error=error)
+            value = work.ask(row)
+            work.keep(row, value)
+        except Exception as error:  # noqa: BLE001 - what no call can survive is raised by _settle
+            outcome = Outcome[T](row=row, error=error)
+        else:
+            return Outcome(row=row, value=value, seconds=work.clock.monotonic() - began)
+        tries += 1
+        pause = _pause(outcome, tries)
+        if pause is None:
+            return outcome
+        work.clock.sleep(pause)
 
 
 async def _attempt_async(work: Work[T], row: int) -> Outcome[T]:
-    async def once() -> T:
+    tries = 0
+    while True:
+        began = work.clock.monotonic()
         try:
-            return await work.ask_async(row)
-        except RateLimitError as error:
-            raise _ThrottledError(error) from error
+            value = await work.ask_async(row)
+            work.keep(row, value)
+        except Exception as error:  # noqa: BLE001 - what no call can survive is raised by _settle
+            outcome = Outcome[T](row=row, error=error)
+        else:
+            return Outcome(row=row, value=value, seconds=work.clock.monotonic() - began)
+        tries += 1
+        pause = _pause(outcome, tries)
+        if pause is None:
+            return outcome
+        await work.clock.sleep_async(pause)
 
-    try:
-        return Outcome(row=row, value=await retrying_async(once, clock=work.clock))
-    except _ThrottledError as throttled:
-        return Outcome(row=row, error=throttled.error)
-    except Exception as error:  # noqa: BLE001 - raised by _settle, after the answers beside it are kept
-        return Outcome(row=row, error=error)
 
-
-class _ThrottledError(FinetunerError):
-    """Carries a rate limit past the retries of a single call."""
-
-    def __init__(self, error: RateLimitError) -> None:
-        super().__init__(str(error))
-        self.error = error
+def _pause(outcome: Outcome[T], tries: int) -> float | None:
+    """Seconds before the same call is made again; None where it isn't."""
+    return None if outcome.throttled or tries >= _TRIES else pause_before_retry(outcome.error, tries)

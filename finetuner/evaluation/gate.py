@@ -13,7 +13,8 @@ from finetuner.evaluation.benchmarks import registry
 from finetuner.evaluation.benchmarks.registry import Benchmark
 from finetuner.evaluation.metrics.grading import binary
 from finetuner.evaluation.results import Evaluation, ScoredRow
-from finetuner.evaluation.run import EvaluateOptions, evaluate, evaluate_async, opened
+from finetuner.evaluation.run import evaluate, evaluate_async, opened
+from finetuner.evaluation.session import EvaluateOptions
 from finetuner.evaluation.statistics.estimate import Estimate
 from finetuner.evaluation.statistics.paired import PairedCounts, tango_bounds
 from finetuner.evaluation.statistics.power import non_inferiority_sample_size

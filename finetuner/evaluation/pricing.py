@@ -1,9 +1,12 @@
 """What answers cost, by the provider's catalog."""
 
+from typing import Protocol
+
 import attrs
 
 from finetuner.data.examples import Example
 from finetuner.errors import UsageError
+from finetuner.evaluation.budget import Spent
 from finetuner.providers.catalog import Prices
 from finetuner.providers.model import Model
 from finetuner.providers.ports import CompletionOptions, Usage
@@ -11,6 +14,15 @@ from finetuner.providers.ports import CompletionOptions, Usage
 _MILLION = 1_000_000
 _TOKENS_AROUND_A_MESSAGE = 16
 _SHORTEST_GUESS = 256
+
+
+class Used(Protocol):
+    """What took tokens."""
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens."""
+        ...
 
 
 @attrs.frozen
@@ -63,12 +75,20 @@ class Pricing:
         prompt = (usage.prompt_tokens - usage.cached_tokens) * full + usage.cached_tokens * cached
         return (prompt + usage.completion_tokens * (self.prices.output or 0.0)) / _MILLION
 
-    def worst(self, example: Example, options: CompletionOptions) -> float:
-        """USD that an answer may cost: a token for each byte of the prompt, and the longest answer allowed.
+    def of_usage(self, usage: Usage) -> Spent:
+        """Money and tokens of one call."""
+        return Spent(self.cost(usage), usage.total_tokens)
+
+    def spent(self, answer: Used) -> Spent:
+        """Money and tokens of an answer, or of a verdict."""
+        return self.of_usage(answer.usage)
+
+    def worst(self, example: Example, options: CompletionOptions) -> Spent:
+        """What an answer may cost: a token for each byte of the prompt, and the longest answer allowed.
 
         Where no longest answer is set, four times the expected one is assumed, at least 256 tokens.
         """
         prompt = sum(len(message.text.encode()) + _TOKENS_AROUND_A_MESSAGE for message in example.prompt)
         guess = max(_SHORTEST_GUESS, 4 * len(example.completion.encode()))
         longest = guess if options.max_tokens is None else options.max_tokens
-        return self.cost(Usage(prompt_tokens=prompt, completion_tokens=longest))
+        return self.of_usage(Usage(prompt_tokens=prompt, completion_tokens=longest))

@@ -1,13 +1,22 @@
 """A model that answers, wherever it lives."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import cached_property
+from typing import Protocol
 
 import attrs
 
 from finetuner.data.examples import Message, user
 from finetuner.errors import UsageError
-from finetuner.providers.ports import Completer, Completion, CompletionChunk, CompletionOptions, Provider
+from finetuner.providers.ports import (
+    BulkSession,
+    Completer,
+    Completion,
+    CompletionChunk,
+    CompletionOptions,
+    Provider,
+)
 from finetuner.providers.reference import ModelReference
 from finetuner.providers.registry import connect
 
@@ -15,6 +24,14 @@ Prompt = str | Sequence[Message]
 """What a model answers: one user's text, or messages."""
 
 _DEFAULTS = CompletionOptions()
+
+
+class Answerer(Protocol):
+    """Answers prompts. A `Model` is one."""
+
+    async def complete_async(self, messages: Prompt, options: CompletionOptions) -> Completion:
+        """The whole answer, without blocking the event loop."""
+        ...
 
 
 def _reference(model: str | ModelReference) -> ModelReference:
@@ -77,6 +94,22 @@ class Model:
         """The answer in pieces, without blocking the event loop. Like `complete`."""
         return self._completer.stream_async(self.reference.model, _messages(messages), options)
 
+    @asynccontextmanager
+    async def bulk(self, concurrency: int) -> AsyncGenerator["Answerer"]:
+        """What answers very many prompts, open while the context is: the provider's leaner way, or the model itself.
+
+        Args:
+            concurrency: Most calls in flight.
+
+        Raises:
+            UsageError: The provider doesn't serve models.
+        """
+        if self.provider.bulk is None:
+            yield self
+            return
+        async with self.provider.bulk.open(concurrency) as session:
+            yield _Bulk(self.reference.model, session)
+
     @property
     def _completer(self) -> Completer:
         completer = self.provider.completer
@@ -87,6 +120,17 @@ class Model:
     def __str__(self) -> str:
         """`provider:model`."""
         return str(self.reference)
+
+
+@attrs.frozen
+class _Bulk:
+    """A model behind an open session."""
+
+    model: str
+    session: BulkSession
+
+    async def complete_async(self, messages: Prompt, options: CompletionOptions) -> Completion:
+        return await self.session.complete_async(self.model, _messages(messages), options)
 
 
 def _messages(prompt: Prompt) -> Sequence[Message]:

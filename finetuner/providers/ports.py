@@ -5,6 +5,7 @@ once, at the provider's border) and nothing else on purpose. No constructor does
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, Protocol
@@ -118,6 +119,25 @@ class Completer(Protocol):
         self, model: str, messages: Sequence[Message], options: CompletionOptions
     ) -> AsyncIterator[CompletionChunk]:
         """The answer in pieces, without blocking the event loop."""
+        ...
+
+
+class BulkSession(Protocol):
+    """Answers messages for as long as it is open, with as little work for each as can be."""
+
+    async def complete_async(self, model: str, messages: Sequence[Message], options: CompletionOptions) -> Completion:
+        """The whole answer. Sent once: whoever asks for many decides what is asked again."""
+        ...
+
+
+class BulkCompleter(Protocol):
+    """Answers thousands of messages at once, where the provider has a leaner way than its `Completer`."""
+
+    def open(self, concurrency: int) -> AbstractAsyncContextManager[BulkSession]:
+        """A session of the running event loop, for at most so many calls in flight.
+
+        Where the leaner way doesn't lead to this service (through a proxy, for one), the session takes the usual one.
+        """
         ...
 
 
@@ -402,6 +422,7 @@ class Provider:
         formats: Wire formats that it trains on, preferred first (names of `finetuner.data.formats`).
         catalog: Dated facts: models, limits, prices, retirement dates.
         completer: Answers messages.
+        bulk: Answers very many messages.
         trainer: Runs jobs.
         files: Holds training files.
         pauser: Pauses and resumes jobs.
@@ -412,6 +433,7 @@ class Provider:
     formats: tuple[str, ...]
     catalog: Catalog
     completer: Completer | None = None
+    bulk: BulkCompleter | None = None
     trainer: Trainer | None = None
     files: FileStore | None = None
     pauser: Pauser | None = None

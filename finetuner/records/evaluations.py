@@ -1,19 +1,27 @@
 """The journal of evaluations: what was asked of which model, every answer that was paid for, and the result."""
 
+import itertools
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
 
 import attrs
+import msgspec
 import sqlalchemy
 from sqlalchemy import Connection, RowMapping
 
 from finetuner._core import codec
 from finetuner._core.types import Json
+from finetuner.records.answer_log import Abandoned, AnswerLog, Entry, entries, logs
 from finetuner.records.journal import Journal
-from finetuner.records.tables import answers, evaluations
+from finetuner.records.tables import answer_keys, answers, evaluations
 
 T = TypeVar("T")
+
+_CHUNK: Final = 5_000
+_MOST_NAMES: Final = 500  # of one SQL statement
 
 
 @attrs.frozen(kw_only=True)
@@ -53,38 +61,110 @@ class EvaluationRecords:
                 values = {"id": id, "model": model, "dataset": dataset, "kind": kind, "created_at": time.time()}
                 connection.execute(evaluations.insert().values(values))
 
-    def keep(self, evaluation: str, bodies: Mapping[int, Any]) -> None:
-        """Keep answers in one transaction; a row that is already there is replaced.
+    @contextmanager
+    def keeping(self, evaluation: str) -> Generator[AnswerLog]:
+        """Where this process keeps an evaluation's answers as they come in; at the end the journal gets them all.
 
-        Args:
-            evaluation: The evaluation's id.
-            bodies: Row number to an attrs object or plain JSON value.
+        Raises:
+            JournalError: Answers can't be kept.
         """
-        if not bodies:
-            return
-        now = time.time()
-        rows = [
-            {"evaluation": evaluation, "row": row, "answer": codec.to_json(body), "created_at": now}
-            for row, body in bodies.items()
-        ]
-        with self.journal.transaction() as connection:
-            _forget(connection, evaluation, tuple(bodies))
-            connection.execute(answers.insert(), rows)
+        log = AnswerLog.create(self._folder(evaluation))
+        try:
+            yield log
+        finally:
+            log.close()
+            self.fold(evaluation)
 
     def answers(self, evaluation: str, cls: type[T]) -> dict[int, T]:
-        """Kept answers by row number, as objects of a class.
+        """Kept answers by row number, as objects of a class; those of dead and living processes alike.
 
         Raises:
             JournalError: The journal can't be read.
         """
+        self.fold(evaluation)
         query = (
             sqlalchemy.select(answers.c.row, answers.c.answer)
             .where(answers.c.evaluation == evaluation)
             .order_by(answers.c.row)
         )
+        decoder = msgspec.json.Decoder(cls)
         with self.journal.transaction() as connection:
-            found = connection.execute(query).all()
-        return {row: codec.from_json(body, cls) for row, body in found}
+            found = {row: decoder.decode(body) for row, body in connection.execute(query)}
+        for path in logs(self._folder(evaluation)):  # of processes that are still at it
+            found |= {entry.row: decoder.decode(entry.answer) for entry in entries(path)}
+        return found
+
+    def cached(self, keys: Sequence[str], cls: type[T]) -> dict[str, T]:
+        """Answers that any evaluation has to the same requests, by the requests' keys.
+
+        Raises:
+            JournalError: The journal can't be read.
+        """
+        decoder, found = msgspec.json.Decoder(cls), dict[str, T]()
+        with self.journal.transaction() as connection:
+            for start in range(0, len(keys), _MOST_NAMES):
+                query = (
+                    sqlalchemy.select(answer_keys.c.key, answers.c.answer)
+                    .join(
+                        answers,
+                        (answers.c.evaluation == answer_keys.c.evaluation) & (answers.c.row == answer_keys.c.row),
+                    )
+                    .where(answer_keys.c.key.in_(keys[start : start + _MOST_NAMES]))
+                )
+                found |= {key: decoder.decode(body) for key, body in connection.execute(query)}
+        return found
+
+    def fold(self, evaluation: str) -> None:
+        """Take the logs of processes that are done or dead into the journal; folding twice changes nothing.
+
+        Raises:
+            JournalError: A log is damaged, or the journal can't be written.
+        """
+        for path in logs(self._folder(evaluation)):
+            log = Abandoned.take(path)
+            if log is None:
+                continue
+            try:
+                kept = entries(path)
+                while chunk := list(itertools.islice(kept, _CHUNK)):
+                    self._insert(evaluation, chunk)
+                log.remove()
+            finally:
+                log.release()
+
+    def _insert(self, evaluation: str, chunk: Sequence[Entry]) -> None:
+        latest = {entry.row: entry for entry in chunk}
+        rows = [
+            {"evaluation": evaluation, "row": row, "answer": bytes(entry.answer).decode(), "created_at": entry.at}
+            for row, entry in latest.items()
+        ]
+        keys = {entry.key: row for row, entry in latest.items() if entry.key is not None}
+        with self.journal.transaction() as connection:
+            self._replace(connection, answers, answers.c.row, tuple(latest), evaluation=evaluation)
+            connection.execute(answers.insert(), rows)
+            if keys:
+                self._replace(connection, answer_keys, answer_keys.c.key, tuple(keys))
+                named = [{"key": key, "evaluation": evaluation, "row": row} for key, row in keys.items()]
+                connection.execute(answer_keys.insert(), named)
+
+    @staticmethod
+    def _replace(
+        connection: Connection,
+        table: sqlalchemy.Table,
+        column: sqlalchemy.Column[Any],
+        values: Sequence[Any],
+        *,
+        evaluation: str | None = None,
+    ) -> None:
+        """Make room for rows that are there already."""
+        for start in range(0, len(values), _MOST_NAMES):
+            condition: sqlalchemy.ColumnElement[bool] = column.in_(values[start : start + _MOST_NAMES])
+            if evaluation is not None:
+                condition &= table.c.evaluation == evaluation
+            connection.execute(table.delete().where(condition))
+
+    def _folder(self, evaluation: str) -> Path:
+        return self.journal.workspace.folder / "answers" / evaluation
 
     def finish(self, id: str, result: Any) -> None:
         """Keep an evaluation's result (an attrs object or plain JSON value)."""
@@ -125,7 +205,3 @@ def _record(row: RowMapping) -> EvaluationRecord:
     values: dict[str, Any] = {str(key): value for key, value in row.items()}
     result = values.pop("result")
     return EvaluationRecord(**values, result=None if result is None else codec.decode(result))
-
-
-def _forget(connection: Connection, evaluation: str, rows: Sequence[int]) -> None:
-    connection.execute(answers.delete().where(answers.c.evaluation == evaluation, answers.c.row.in_(rows)))

@@ -3,24 +3,27 @@
 import asyncio
 import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from contextlib import nullcontext
 
 import attrs
 import pytest
-import sqlalchemy
 
 from finetuner.data.examples import Example, Message, ToolCall, user
 from finetuner.errors import (
     AuthenticationError,
     BudgetExceededError,
+    JournalError,
     LeakError,
     ProviderConnectionError,
     RateLimitError,
     RequestRejectedError,
+    UnexpectedAnswerError,
     UsageError,
 )
 from finetuner.evaluation.run import evaluate, evaluate_async
@@ -341,40 +344,120 @@ class Paid:
 rows = Rows(Example(messages=(user(f"q{i}"), assistant("yes"))) for i in range(150))
 provider = Provider(name="test", formats=(), catalog=Catalog(provider="test"), completer=Paid())
 result = evaluate(Model("test:m", provider=provider), rows, workspace=sys.argv[1], concurrency=2)
-print(result.counts.answered)
+print(result.counts, result.metrics, [row.answer for row in result.rows])
 """
 
 
-def test_kill_9_loses_no_answer_that_was_kept(tmp_path):
-    """Killed in the middle and started again: every row is answered, and only what was in flight is asked twice."""
-    program, paid, place = tmp_path / "program.py", tmp_path / "paid.txt", tmp_path / "workspace"
-    program.write_text(textwrap.dedent(PROGRAM))
-    command = [sys.executable, str(program), str(place), str(paid)]
-    process = subprocess.Popen(command)
+def killed(command, paid, moment):
+    """Run a program until so many prompts are paid, and kill it."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while not (paid.exists() and len(paid.read_text().splitlines()) >= 30) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    while process.poll() is None and asked(paid) < moment and time.monotonic() < deadline:
+        time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    before = len(paid.read_text().splitlines())
-    assert 30 <= before < 150
-    again = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert again.stdout == "150\n"
-    asked = paid.read_text().splitlines()
-    assert len(set(asked)) == 150
-    assert len(asked) - 150 <= 4  # two in flight, two landed while the journal was being written
 
 
-def test_a_locked_out_journal_stops_the_run(rows, model, place):
+def asked(paid):
+    return len(paid.read_text().splitlines()) if paid.exists() else 0
+
+
+@pytest.fixture
+def program(tmp_path):
+    """Evaluates 150 rows in a process of its own; each paid prompt becomes a line of a file."""
+    path = tmp_path / "program.py"
+    path.write_text(textwrap.dedent(PROGRAM))
+
+    def command(name):
+        return [sys.executable, str(path), str(tmp_path / name), str(tmp_path / f"{name}.txt")]
+
+    return command
+
+
+def resumed(program, tmp_path, moments):
+    """What a run that was killed at these moments gives, and how many prompts were paid twice."""
+    command, paid = program("broken"), tmp_path / "broken.txt"
+    for moment in moments:
+        killed(command, paid, moment)
+    assert asked(paid) < 150
+    broken = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    unbroken = subprocess.run(program("whole"), check=True, capture_output=True, text=True).stdout
+    assert broken == unbroken
+    assert "answered=150" in broken
+    lines = paid.read_text().splitlines()
+    assert len(set(lines)) == 150
+    return len(lines) - 150
+
+
+def test_kill_9_loses_no_answer(program, tmp_path):
+    """Killed in the middle and started again: the same result, and nothing that had arrived is asked again."""
+    assert resumed(program, tmp_path, [40]) <= 1  # a kill may fall between the payment and the log, microseconds later
+
+
+@pytest.mark.slow
+def test_ten_kills_at_random_moments(program, tmp_path):
+    """As above, over and over: ten kills in one evaluation."""
+    moments = sorted(random.Random(0).sample(range(5, 130), 10))
+    assert resumed(program, tmp_path, moments) <= 2
+
+
+@attrs.define
+class Full:
+    """A log on a full disk."""
+
+    writes: int = 0
+
+    def append(self, *_):
+        self.writes += 1
+        raise JournalError("an answer can't be kept: the disk is full")
+
+
+def test_a_full_disk_stops_the_run(rows, model, place, monkeypatch):
     """An answer that can't be kept stops the spending: nothing is asked beyond what flew."""
     answering, completer = model(right)
-    with Journal.open(place) as journal:
-        with journal.transaction() as connection:
-            connection.execute(
-                sqlalchemy.text(
-                    "CREATE TRIGGER full BEFORE INSERT ON answers BEGIN SELECT RAISE(FAIL, 'disk full'); END"
-                )
-            )
-        with pytest.raises(OSError, match="disk full"):
-            evaluate(answering, rows(PAIRS), journal=journal, concurrency=2)
+    monkeypatch.setattr(EvaluationRecords, "keeping", lambda *_: nullcontext(Full()))
+    with pytest.raises(OSError, match="disk is full"):
+        evaluate(answering, rows(PAIRS), workspace=place, concurrency=2)
     assert len(completer.asked) <= 4
+
+
+def test_answers_serve_other_evaluations(rows, model, place):
+    """The same request to the same model is paid once, whatever data it stands in; other options are other requests."""
+    answering, completer = model(right)
+    evaluate(answering, rows(PAIRS[:30]), workspace=place)
+    result = evaluate(answering, rows(PAIRS), workspace=place)
+    assert len(completer.asked) == 40
+    assert result.counts.answered == 40
+    evaluate(answering, rows(PAIRS[:5]), workspace=place, options=CompletionOptions(max_tokens=3))
+    evaluate(answering, rows(PAIRS[:5]), workspace=place, cache=False)
+    assert len(completer.asked) == 50
+
+
+def test_answers_that_vary_are_not_reused(rows, model, place):
+    """At another temperature than 0, without a seed, each evaluation gets answers of its own."""
+    answering, completer = model(right)
+    for size in (3, 4):
+        evaluate(answering, rows(PAIRS[:size]), workspace=place, options=CompletionOptions(temperature=1.0))
+    assert len(completer.asked) == 7
+
+
+def test_tokens_and_time_are_budgets_too(rows, model, place, clock):
+    """Whichever ends first stops the run; what is there is kept."""
+    answering, completer = model(lambda text: (clock.sleep(1.0), right(text))[1])
+    options = CompletionOptions(max_tokens=2)
+    with pytest.raises(BudgetExceededError, match=r"of max_total_tokens 200: \d+ rows are left"):
+        evaluate(answering, rows(PAIRS), workspace=place, max_total_tokens=200, options=options, concurrency=1)
+    bought = len(completer.asked)
+    assert 10 <= bought <= 16
+    with pytest.raises(BudgetExceededError, match="end of max_seconds 5"):
+        evaluate(answering, rows(PAIRS), workspace=place, max_seconds=5, options=options, clock=clock, concurrency=1)
+    assert len(completer.asked) == bought + 5
+
+
+def test_a_row_that_breaks_the_service_ends_as_an_error(rows, model, place, clock):
+    """A breakdown that names a pause slows the run down, and is tried four times, not forever."""
+    failing = UnexpectedAnswerError("503", retryable=True, retry_after=2.0)
+    answering, completer = model(lambda t: failing if t == "question 3" else right(t))
+    result = evaluate(answering, rows(PAIRS), workspace=place, clock=clock)
+    assert (result.counts.answered, result.counts.errored) == (39, 1)
+    assert completer.asked.count("question 3") == 4
