@@ -1,31 +1,29 @@
-"""From a path to a source: by suffix, decompressed where needed; folders, patterns, standard input."""
+"""From a path to a source: decompressed and decoded where needed; folders, patterns, addresses, standard input."""
 
 import glob
-import gzip
 import io
 import sys
-import zlib
-from pathlib import Path
-from typing import Final
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final
 
-from finetuner.data.sources.jsonl import lines_of, open_lines
+from finetuner.data.shapes import is_object
+from finetuner.data.sources.bytestore import Bytes, InMemory
+from finetuner.data.sources.decoding import MAX_BYTES, as_text, in_memory
+from finetuner.data.sources.jsonl import Lines, lines_of, open_lines
+from finetuner.data.sources.parquet import ParquetRows
+from finetuner.data.sources.remote import fetch
 from finetuner.data.sources.source import Chain, Source
 from finetuner.data.sources.tables import csv_table, json_table
 from finetuner.errors import DataFormatError
 
 STANDARD_INPUT: Final = "-"
-_SUFFIXES: Final = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
-_MAX_RATIO: Final = 200
-_MAX_DECOMPRESSED: Final = 4 * 1024**3
-_CHUNK: Final = 1 << 20
-_UNREADABLE: Final = (
-    (b"\xff\xfe", "the file is UTF-16; save it as UTF-8"),
-    (b"\xfe\xff", "the file is UTF-16; save it as UTF-8"),
-    (b"\x28\xb5\x2f\xfd", "the file is compressed with Zstandard; decompress it, or use gzip"),
-    (b"PAR1", "the file is Parquet; write it as JSON lines, for example with pandas: to_json(…, lines=True)"),
-    (b"PK\x03\x04", "the file is a ZIP archive (or a spreadsheet); unpack it, or save it as CSV"),
-)
-"""How files start that hold no text."""
+_COMPRESSED: Final = (".gz", ".zst")
+_LINES: Final = (".jsonl", ".ndjson")
+_SUFFIXES: Final = (*_LINES, ".json", ".csv", ".tsv", ".parquet")
+_DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
+_PARQUET: Final = b"PAR1"
+_HEAD: Final = 64 * 1024
+_SPACE: Final = b"\xef\xbb\xbf \t\r\n"
 
 
 def open_source(path: str | Path) -> Source:
@@ -33,30 +31,49 @@ def open_source(path: str | Path) -> Source:
 
     Args:
         path: A file, a folder (all known files under it, in the order of their names), a pattern such as
-            `logs/*.jsonl`, or `-` for standard input (JSON lines).
+            `logs/*.jsonl`, an address such as `gs://bucket/logs.jsonl`, or `-` for standard input.
 
     Raises:
         DataFormatError: There is nothing to read, or a file as a whole can't be read.
+        MissingExtraError: The file's kind needs a package that isn't installed.
     """
     if str(path) == STANDARD_INPUT:
-        return _filled(lines_of(sys.stdin.buffer.read(_MAX_DECOMPRESSED), name="standard input", size=None))
+        return _filled(_streamed(sys.stdin.buffer, "standard input"))
+    if "://" in str(path):
+        return _fetched(str(path))
     paths = _expand(path)
     if len(paths) == 1:
-        return _filled(_open(paths[0]))
-    return _filled(Chain.of(str(path), [_open(one) for one in paths]))
+        return _filled(_open(paths[0], str(paths[0])))
+    return _filled(Chain.of(str(path), [_open(one, str(one)) for one in paths]))
+
+
+def _streamed(stream: BinaryIO, name: str) -> Source:
+    data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise DataFormatError(f"gives more than {MAX_BYTES:,} bytes; write them to a file", file=name)
+    text = as_text(io.BytesIO(data), len(data), name=name)
+    return _recognized(InMemory(data) if text is None else text, name=name, size=None, suffix="")
+
+
+def _fetched(address: str) -> Source:
+    """What an address means: a local copy under the address's name."""
+    local = fetch(address)
+    if not local.is_dir():
+        return _filled(_open(local, address))
+    under = address.rstrip("/")
+    parts = [_open(one, f"{under}/{one.relative_to(local).as_posix()}") for one in _expand(local)]
+    return _filled(Chain.of(address, parts))
 
 
 def _expand(path: str | Path) -> list[Path]:
     """The files that a path means, sorted; at least one."""
-    if "://" in str(path):
-        raise DataFormatError(
-            "lies on another machine; copy it here first, for example with gcloud storage cp", file=str(path)
-        )
     place = Path(path).expanduser()
     if place.is_dir():
-        found = sorted(file for file in place.rglob("*") if file.is_file() and _suffix(file) in _SUFFIXES)
+        found = sorted(file for file in place.rglob("*") if _is_data(file.relative_to(place)) and file.is_file())
         if not found:
-            raise DataFormatError(f"the folder holds none of {', '.join(_SUFFIXES)} (or .gz of them)", file=str(path))
+            raise DataFormatError(
+                f"the folder holds none of {', '.join(_SUFFIXES)} (or .gz and .zst of them)", file=str(path)
+            )
         return found
     if place.exists():
         return [place]
@@ -67,67 +84,85 @@ def _expand(path: str | Path) -> list[Path]:
             return found
         raise DataFormatError("no file matches the pattern", file=str(path))
     folder = place.parent
-    near = sorted(file.name for file in folder.iterdir() if _suffix(file) in _SUFFIXES) if folder.is_dir() else []
+    near = sorted(file.name for file in folder.iterdir() if _is_data(Path(file.name))) if folder.is_dir() else []
     there = f"; {folder} holds {', '.join(near[:5])}" if near else ""
     raise DataFormatError(f"there is no such file{there}", file=str(path))
 
 
-def _suffix(path: Path) -> str:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
+def _is_data(path: Path) -> bool:
+    """Whether a file of a folder is read: a known kind, and not hidden."""
+    return _suffix(path.name) in _SUFFIXES and not any(part.startswith(".") for part in path.parts)
+
+
+def _suffix(name: str) -> str:
+    suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
+    if suffixes and suffixes[-1] in _COMPRESSED:
         suffixes.pop()
     return suffixes[-1] if suffixes else ""
 
 
-def _open(path: Path) -> Source:
-    name, suffix = str(path), _suffix(path)
+def _open(path: Path, name: str) -> Source:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            head = file.read(4)
-        _refuse_binary(head, name)
-        compressed = head[:2] == b"\x1f\x8b"
-        if suffix not in (".json", ".csv", ".tsv"):
-            return lines_of(_decompress(path), name=name, size=size) if compressed else open_lines(path)
-        data = _decompress(path) if compressed else path.read_bytes()
+            if not path.is_file():  # a pipe can be read only once
+                return _streamed(file, name)
+            head = file.read(_HEAD)
+            if head.startswith(_PARQUET):
+                return ParquetRows(path, name)
+            file.seek(0)
+            text = as_text(file, size, name=name)
+        suffix = _suffix(name)
+        if text is not None:
+            return _recognized(text, name=name, size=size, suffix=suffix)
+        if _lines_for_sure(head, suffix):
+            return open_lines(path, name=name)
+        return _recognized(InMemory(path.read_bytes()), name=name, size=size, suffix=suffix)
     except OSError as error:
         raise DataFormatError(f"can't be read: {error.strerror or error}", file=name) from error
-    if suffix == ".json":
-        return _json(data, name=name, size=size)
-    return csv_table(data, name=name, delimiter="\t" if suffix == ".tsv" else ",")
 
 
-def _refuse_binary(head: bytes, name: str) -> None:
-    for start, message in _UNREADABLE:
-        if head.startswith(start):
-            raise DataFormatError(message, file=name)
+def _lines_for_sure(head: bytes, suffix: str) -> bool:
+    """Whether a file need not be read whole to tell that it holds JSON lines."""
+    return suffix not in (".json", *_DELIMITERS) and head.lstrip(_SPACE)[:1] in (b"{", b"")
 
 
-def _json(data: bytes, *, name: str, size: int) -> Source:
-    """A JSON file; or JSON lines under the wrong name, which is common."""
-    first = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    if first == b"{" and b"\n" in data.strip():
-        lines = lines_of(data, name=name, size=size)
-        if all(isinstance(lines.read(row), dict) for row in range(min(2, len(lines)))):
-            return lines
-    return json_table(data, name=name)
-
-
-def _decompress(path: Path) -> bytes:
-    limit = min(_MAX_DECOMPRESSED, max(_CHUNK, path.stat().st_size * _MAX_RATIO))
-    result = io.BytesIO()
+def _recognized(text: Bytes, *, name: str, size: int | None, suffix: str) -> Source:
+    """The records of a text, by its name and its first characters."""
+    head = text.read(0, _HEAD).lstrip(_SPACE)
+    delimiter = _DELIMITERS.get(suffix) or _delimiter(head, suffix)
+    if delimiter is not None:
+        return csv_table(in_memory(text), name=name, delimiter=delimiter, size=size)
+    if suffix != ".json" and not head.startswith(b"["):
+        return lines_of(text, name=name, size=size)
+    if suffix == ".json" and not (head.startswith(b"{") and b"\n" in head):
+        return json_table(in_memory(text), name=name, size=size)
+    # JSON lines are often called .json, and lists .jsonl: whichever can be read is meant.
+    lines = lines_of(text, name=name, size=size)
+    if _are_records(lines):
+        return lines
     try:
-        with gzip.open(path) as file:
-            while chunk := file.read(_CHUNK):
-                result.write(chunk)
-                if result.tell() > limit:
-                    raise DataFormatError(
-                        f"grows to more than {limit:,} bytes when decompressed; decompress it yourself if you trust it",
-                        file=str(path),
-                    )
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataFormatError(f"the gzip data is damaged: {error}", file=str(path)) from error
-    return result.getvalue()
+        return json_table(in_memory(text), name=name, size=size)
+    except DataFormatError:
+        if suffix == ".json":
+            raise
+        return lines
+
+
+def _are_records(lines: Lines) -> bool:
+    return all(is_object(lines.read(row)) for row in range(min(2, len(lines))))
+
+
+def _delimiter(head: bytes, suffix: str) -> str | None:
+    """What separates the columns, where a file of unknown kind looks like a table."""
+    first = head.partition(b"\n")[0].rstrip(b"\r")
+    if suffix in _SUFFIXES or first[:1] in (b"{", b"["):
+        return None
+    for delimiter in "\t,":
+        cells = first.split(delimiter.encode())
+        if len(cells) > 1 and all(cell.strip() for cell in cells) and len(set(cells)) == len(cells):
+            return delimiter
+    return None
 
 
 def _filled(source: Source) -> Source:

@@ -1,23 +1,19 @@
-"""JSON lines: the file is mapped into memory, and only the offsets of its lines are kept."""
+"""JSON lines: only the offsets of the lines are kept; a line is read when it is asked for."""
 
-import mmap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import attrs
-import numpy as np
-from numpy.typing import NDArray
 
 from finetuner._core.types import Json
 from finetuner.data.problems import Problem
-from finetuner.data.sources.jsontext import parse
+from finetuner.data.sources.bytestore import Bytes, InMemory, OnDisk
+from finetuner.data.sources.jsontext import MAX_LINE_BYTES, parse
+from finetuner.data.sources.offsets import Offsets, file_key, remember, remembered, scan
 
-_BLOCK: Final = 16 * 1024 * 1024
-_MAPPED_FROM: Final = 8 * 1024 * 1024
-_BOM: Final = b"\xef\xbb\xbf"
-_SPACE: Final = (9, 11, 12, 13, 32)
-
-Buffer = bytes | mmap.mmap
+_LARGE: Final = 8 * 1024 * 1024
+_BLOCK: Final = 1 << 20
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -27,36 +23,58 @@ class Lines:
     Attributes:
         name: The path, or another name for people.
         size: Bytes of the file as it lies on the disk.
-        blank_lines: Empty lines that were skipped.
-        torn: Whether the file ends without a newline.
-        starts: Offset of each line in the buffer, shape `(rows,)`.
-        ends: Offset after its last byte (newline left out), shape `(rows,)`.
-        numbers: Its 1-based line number, shape `(rows,)`.
+        offsets: Where the lines are.
+        path: The file in which they lie as they are; None where they were decompressed or came from elsewhere.
+        key: The file's identity when it was opened, as `offsets.file_key` gives it.
     """
 
     name: str
     size: int | None
-    blank_lines: int
-    torn: bool
-    starts: NDArray[np.int64] = attrs.field(repr=False)
-    ends: NDArray[np.int64] = attrs.field(repr=False)
-    numbers: NDArray[np.int64] = attrs.field(repr=False)
-    _buffer: Buffer = attrs.field(repr=False, alias="buffer")
+    offsets: Offsets = attrs.field(repr=False)
+    path: Path | None = None
+    key: str | None = attrs.field(default=None, repr=False)
+    _bytes: Bytes = attrs.field(repr=False, alias="bytes")
+
+    @property
+    def blank_lines(self) -> int:
+        """Empty lines that were skipped."""
+        return self.offsets.blank_lines
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return len(self.offsets)
 
     def raw(self, row: int) -> bytes:
-        """The line's bytes, without the newline."""
-        return self._buffer[self.starts[row] : self.ends[row]]
+        """The line's bytes, without the newline; of a line that is too long, no more than tells so."""
+        start, end = int(self.offsets.starts[row]), int(self.offsets.ends[row])
+        return self._bytes.read(start, min(end, start + MAX_LINE_BYTES + 1))
+
+    def raws(self, first: int, last: int) -> Iterator[bytes]:
+        """What `raw` gives for the rows from `first` to before `last`, read from the disk in blocks."""
+        while first < last:
+            base = int(self.offsets.starts[first])
+            stop = min(last, int(self.offsets.ends.searchsorted(base + _BLOCK, side="right")))
+            if stop <= first:
+                yield self.raw(first)
+                first += 1
+                continue
+            starts, ends = self.offsets.starts[first:stop], self.offsets.ends[first:stop]
+            block = self._bytes.read(base, int(ends[-1]))
+            for start, end in zip((starts - base).tolist(), (ends - base).tolist(), strict=True):
+                yield block[start:end]
+            first = stop
 
     def read(self, row: int) -> Json | Problem:
         """The record of a line; or why it can't be read."""
-        return parse(self.raw(row), torn=self.torn and row == len(self) - 1)
+        return parse(self.raw(row), torn=self.is_torn(row))
+
+    def is_torn(self, row: int) -> bool:
+        """Whether the file ends in this line, without a newline."""
+        return self.offsets.torn and row == len(self) - 1
 
     def line(self, row: int) -> int:
         """The 1-based number of the line."""
-        return int(self.numbers[row])
+        numbers = self.offsets.numbers
+        return row + 1 if numbers is None else int(numbers[row])
 
     def file(self, row: int) -> str:
         """The file."""
@@ -64,66 +82,35 @@ class Lines:
         return self.name
 
 
-def open_lines(path: Path) -> Lines:
-    """The lines of a JSONL file, found by one pass over it; large files are mapped, not read.
+def open_lines(path: Path, *, name: str | None = None) -> Lines:
+    """The lines of a JSONL file, found by one pass over it; large files stay on the disk.
+
+    Args:
+        path: UTF-8, with or without a byte order mark.
+        name: For people; the path by default.
 
     Raises:
         OSError: The file can't be opened.
     """
-    size = path.stat().st_size
-    if size < _MAPPED_FROM:
-        return lines_of(path.read_bytes(), name=str(path), size=size)
-    with path.open("rb") as file:
-        return lines_of(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), name=str(path), size=size)
+    size, key = path.stat().st_size, file_key(path)
+    name = str(path) if name is None else name
+    if size < _LARGE:
+        data: Bytes = InMemory(path.read_bytes())
+        return Lines(name=name, size=size, offsets=scan(data), path=path, key=key, bytes=data)
+    data = OnDisk.open(path)
+    offsets = remembered(key)
+    if offsets is None:
+        offsets = scan(data)
+        remember(path, key, offsets)
+    return Lines(name=name, size=size, offsets=offsets, path=path, key=key, bytes=data)
 
 
-def lines_of(buffer: Buffer, *, name: str, size: int | None) -> Lines:
-    """The lines of a text in memory.
+def lines_of(data: Bytes, *, name: str, size: int | None) -> Lines:
+    """The lines of a text that doesn't lie in a file as it is.
 
     Args:
-        buffer: UTF-8, with or without a byte order mark.
+        data: UTF-8, with or without a byte order mark.
         name: For people.
         size: Bytes of the file that it came from.
     """
-    newlines = _newlines(buffer)
-    torn = len(buffer) > 0 and (len(newlines) == 0 or int(newlines[-1]) != len(buffer) - 1)
-    ends = np.append(newlines, len(buffer)) if torn else newlines
-    starts = np.empty_like(ends)
-    if len(ends):
-        starts[0] = len(_BOM) if buffer[: len(_BOM)] == _BOM else 0
-        starts[1:] = ends[:-1] + 1
-    full = _not_blank(buffer, starts, ends)
-    return Lines(
-        name=name,
-        size=size,
-        blank_lines=len(ends) - len(full),
-        torn=torn and len(full) > 0 and int(full[-1]) == len(ends) - 1,
-        starts=_fixed(starts[full]),
-        ends=_fixed(ends[full]),
-        numbers=_fixed(full + 1),
-        buffer=buffer,
-    )
-
-
-def _newlines(buffer: Buffer) -> NDArray[np.int64]:
-    found = [np.empty(0, dtype=np.int64)]
-    for start in range(0, len(buffer), _BLOCK):
-        block = np.frombuffer(buffer[start : start + _BLOCK], dtype=np.uint8)
-        found.append(np.flatnonzero(block == ord("\n")).astype(np.int64) + start)
-    return np.concatenate(found)
-
-
-def _not_blank(buffer: Buffer, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Numbers (0-based) of lines that hold more than white space."""
-    keep = ends > starts
-    filled = np.flatnonzero(keep)
-    spaced = filled[np.isin(np.frombuffer(buffer, dtype=np.uint8)[starts[filled]], _SPACE)]
-    for line in spaced:
-        if not buffer[int(starts[line]) : int(ends[line])].strip():
-            keep[line] = False
-    return np.flatnonzero(keep).astype(np.int64)
-
-
-def _fixed(array: NDArray[np.int64]) -> NDArray[np.int64]:
-    array.flags.writeable = False
-    return array
+    return Lines(name=name, size=size, offsets=scan(data), bytes=data)

@@ -37,7 +37,7 @@ def parse(text: bytes, *, torn: bool = False, limit: int = MAX_LINE_BYTES) -> Js
     if len(text) > limit:
         return Problem(
             code="line_too_long",
-            message=f"{len(text):,} bytes are more than the {limit:,} that are read as one record",
+            message=f"the record has more than {limit:,} bytes, the most that are read as one",
             fix="Split the record, or refer to large media by address",
         )
     try:
