@@ -96,6 +96,7 @@ def review(
     rubric_name: Annotated[str | None, typer.Option(help="Which rubric, where the file has several.")] = None,
     judge_model: Annotated[str | None, typer.Option(help="The model that judges.")] = None,
     destination: Annotated[str, typer.Option("--output", help="Where flagged examples are written.")] = _FLAGGED,
+    clean: Annotated[str | None, typer.Option(help="Where to write the examples that aren't flagged.")] = None,
     format: Format = "auto",
     workspace: Place = None,
     as_json: AsJson = False,
@@ -110,7 +111,10 @@ def review(
     path = flagged.write(destination, format="finetuner") if len(flagged) else None
     if path is not None:
         output.advice(f"Flagged examples: {path}")
-    value = {**output.plain(found), "counts": found.counts, "flagged": len(flagged), "output": path}
+    rest = None if clean is None else data.drop(found).write(clean, format="finetuner")
+    if rest is not None:
+        output.advice(f"The others: {rest}")
+    value = {**output.plain(found), "counts": found.counts, "flagged": len(flagged), "output": path, "clean": rest}
     output.result(str(found), value, as_json=as_json)
 
 
