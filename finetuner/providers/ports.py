@@ -36,6 +36,9 @@ class CompletionOptions:
         stop: Texts that end the answer.
         response_schema: JSON Schema that the answer must obey.
         tools: Tool definitions in OpenAI's shape.
+        tool_choice: `auto`, `none`, `required`, or the name of the tool that must be called; None is the provider's
+            default.
+        logprobs: Whether log probabilities of the answer's tokens are wanted, where the provider knows them.
         timeout: Seconds for the whole call; None is the provider's default.
         max_retries: How often the provider's client may send again; None is its default.
     """
@@ -46,6 +49,8 @@ class CompletionOptions:
     stop: tuple[str, ...] = ()
     response_schema: Mapping[str, Json] | None = None
     tools: tuple[Mapping[str, Json], ...] = ()
+    tool_choice: str | None = None
+    logprobs: bool = False
     timeout: float | None = None
     max_retries: int | None = None
 
@@ -64,6 +69,14 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
+@attrs.frozen
+class TokenLogprob:
+    """A token of an answer, and the natural logarithm of the probability with which the model said it."""
+
+    token: str
+    logprob: float
+
+
 @attrs.frozen(kw_only=True)
 class Completion:
     """An answer.
@@ -78,6 +91,7 @@ class Completion:
         tool_calls: Tools that the model calls.
         refusal: The model's refusal, where it marks one.
         confidence: Probability of the answer (0 to 1), where the provider knows it.
+        logprobs: The answer's tokens, where they were asked for and are known.
     """
 
     text: str
@@ -89,15 +103,20 @@ class Completion:
     tool_calls: tuple[ToolCall, ...] = ()
     refusal: str | None = None
     confidence: float | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
 class CompletionChunk:
-    """A piece of a streamed answer; the last one has a `finish_reason`, and `usage` where it is known."""
+    """A piece of a streamed answer.
+
+    The last one has a `finish_reason`, the whole `tool_calls` where tools are called, and `usage` where it is known.
+    """
 
     text: str = ""
     finish_reason: str | None = None
     usage: Usage | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class Completer(Protocol):
@@ -410,6 +429,91 @@ class Advisor(Protocol):
         ...
 
 
+# -- many answers at once, later and cheaper ----------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class BatchRequest:
+    """One of many questions.
+
+    Attributes:
+        id: The caller's own, unique in its batch: answers come in any order.
+        messages: See `Completer.complete`.
+        options: Likewise; `timeout` and `max_retries` don't apply.
+    """
+
+    id: str
+    messages: tuple[Message, ...]
+    options: CompletionOptions = attrs.field(factory=CompletionOptions)
+
+
+@attrs.frozen(kw_only=True)
+class BatchAnswer:
+    """The answer to one of them: a completion, or why there is none."""
+
+    id: str
+    completion: Completion | None = None
+    failure: JobFailure | None = None
+
+
+@attrs.frozen(kw_only=True)
+class BatchSnapshot:
+    """What the provider says about a batch at one moment.
+
+    Attributes:
+        id: The provider's id.
+        status: As `JobStatus`.
+        created_at: Seconds since the epoch.
+        finished_at: Likewise, None while it runs.
+        total: Requests in it, 0 while they aren't counted.
+        completed: Requests that were answered.
+        failed: Requests that weren't.
+        failure: Why the whole batch failed.
+        key: Our key, where the provider returns it.
+        raw_status: The provider's own word.
+    """
+
+    id: str
+    status: JobStatus
+    created_at: float
+    finished_at: float | None = None
+    total: int = 0
+    completed: int = 0
+    failed: int = 0
+    failure: JobFailure | None = None
+    key: str | None = None
+    raw_status: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the status never changes again."""
+        return self.status in TERMINAL
+
+
+class BatchCompleter(Protocol):
+    """Answers many questions at once, within a day, at the catalog's batch prices."""
+
+    def create(self, model: str, requests: Sequence[BatchRequest], *, key: str = "") -> BatchSnapshot:
+        """Start a batch. Sent once, like `Trainer.create`; after an ambiguous failure the caller looks with `find`."""
+        ...
+
+    def find(self, key: str) -> BatchSnapshot | None:
+        """The newest batch that was created with this key, or None."""
+        ...
+
+    def get(self, batch_id: str) -> BatchSnapshot:
+        """The batch now. Raises `NotFoundError`."""
+        ...
+
+    def answers(self, batch_id: str) -> Iterator[BatchAnswer]:
+        """All answers of an ended batch, in any order; of a cancelled or expired one, those that there are."""
+        ...
+
+    def cancel(self, batch_id: str) -> BatchSnapshot:
+        """Ask the batch to stop. Cancelling an ended batch is no error and changes nothing."""
+        ...
+
+
 # -- the provider ------------------------------------------------------------------------------------------------------
 
 
@@ -427,6 +531,7 @@ class Provider:
         files: Holds training files.
         pauser: Pauses and resumes jobs.
         advisor: Looks at a planned job.
+        batches: Answers many questions at once.
     """
 
     name: str
@@ -438,3 +543,4 @@ class Provider:
     files: FileStore | None = None
     pauser: Pauser | None = None
     advisor: Advisor | None = None
+    batches: BatchCompleter | None = None
