@@ -5,6 +5,7 @@ taken for anything else, and JSON's double quotes around everything else (YAML 1
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
@@ -32,10 +33,10 @@ def _mapping(fields: Mapping[str, Json], indent: str) -> Iterator[str]:
 
 
 def _entry(head: str, value: Json, indent: str) -> Iterator[str]:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         yield head
         yield from _mapping(cast("Mapping[str, Json]", value), f"{indent}  ")
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple) and value:
         yield head
         yield from _sequence(cast("Sequence[Json]", value), indent)
     else:
@@ -44,7 +45,7 @@ def _entry(head: str, value: Json, indent: str) -> Iterator[str]:
 
 def _sequence(values: Sequence[Json], indent: str) -> Iterator[str]:
     for value in values:
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value:
             first, *others = _mapping(cast("Mapping[str, Json]", value), f"{indent}  ")
             yield f"{indent}- {first.removeprefix(f'{indent}  ')}"
             yield from others
@@ -55,5 +56,20 @@ def _sequence(values: Sequence[Json], indent: str) -> Iterator[str]:
 def _scalar(value: Json) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.casefold() not in _WORDS_WITH_MEANING:
         return value
+    if isinstance(value, float):
+        return _number(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_scalar, cast('Sequence[Json]', value)))}]"
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[str, Json]", value).items()
+        return f"{{{', '.join(f'{_scalar(name)}: {_scalar(item)}' for name, item in pairs)}}}"
     text = json.dumps(value, ensure_ascii=False)
     return _NOT_PRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _number(value: float) -> str:
+    """YAML 1.1 takes a number for a text unless its mantissa has a point."""
+    if not math.isfinite(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    mantissa, mark, exponent = repr(value).partition("e")
+    return f"{mantissa}{'' if '.' in mantissa else '.0'}{mark}{exponent}"

@@ -1,0 +1,86 @@
+"""A rollout from the command line: scripts can follow it by exit statuses and --json."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def job(shell, training):
+    words = ("--provider", "local", "--model", "ngram-small", "--epochs", 3, "--seed", 1)
+    assert shell("create", training, "--validation", training, *words) == 0
+    name = shell.out.strip()
+    assert shell("wait", name, "--timeout", 60) == 0
+    return name
+
+
+def test_a_rollout_goes_up_and_comes_down(shell, job):
+    assert shell("rollout", "start", "tickets", "--base", "local:ngram-small", "--tuned", job) == 0
+    assert shell.out.startswith("tickets: created, 0% of units")
+    assert shell("rollout", "start", "tickets", "--base", "local:ngram-small", "--tuned", job) == 1
+    assert shell("rollout", "shadow", "tickets", "--rate", 0.2, "--json") == 0
+    assert (shell.json["status"], shell.json["shadow_rate"]) == ("shadow", 0.2)
+    assert shell("rollout", "promote", "tickets") == 1, "only a ramping rollout is promoted"
+    assert shell("rollout", "ramp", "tickets", "--share", 0.05, "--approver", "ada", "--json") == 0
+    assert (shell.json["share"], shell.json["approver"]) == (0.05, "ada")
+    assert shell("rollout", "report", "tickets") == 0
+    assert "not enough data" in shell.out
+    assert shell("rollout", "decide", "tickets") == 1
+    assert shell.out.startswith("HOLD\n- ")
+    assert shell("rollout", "decide", "tickets", "--json") == 1
+    assert shell.json["action"] == "HOLD"
+    assert shell("rollout", "promote", "tickets", "--approver", "ada") == 0
+    assert "promoted, 100%" in shell.out
+    assert shell("rollout", "rollback", "tickets", "--reason", "too slow") == 0
+    assert "reason: too slow" in shell.out
+    assert shell("rollout", "report", "nothing") == 1
+    assert "known: tickets" in shell.err
+    assert shell("rollout", "ramp", "tickets", "--share", 1) == 2
+
+
+def test_monitoring_writes_a_sample_and_tells_dates_and_drift(shell, job, training, tmp_path):
+    shell("rollout", "start", "tickets", "--base", "local:ngram-small", "--tuned", job)
+    assert shell("monitor", "sample", "tickets", "--n", 10) == 0
+    assert shell.out.startswith("weekly_sample.jsonl (0 of 0 answers")
+    assert (tmp_path / "weekly_sample.jsonl").read_bytes() == b""
+    assert shell("monitor", "sample", "tickets", "--week", "soon") == 2
+    assert shell("monitor", "drift", "tickets", "--json") == 0
+    assert shell.json["state"] == "insufficient_data"
+    many = tmp_path / "many.jsonl"
+    many.write_text("\n".join([training.read_text("utf-8")] * 5), "utf-8")
+    assert shell("monitor", "drift", "tickets", "--reference", many, "--recent", many) == 0
+    other = tmp_path / "other.jsonl"
+    lines = [line for line in many.read_text("utf-8").splitlines() if '"refund"' in line] * 2
+    other.write_text("\n".join(lines), "utf-8")
+    assert shell("monitor", "drift", "tickets", "--reference", many, "--recent", other) == 1
+    assert "label: DRIFT" in shell.out
+    assert shell("monitor", "retirements", "tickets", "--json") == 0
+    assert {each["role"] for each in shell.json} == {"tuned", "base", "rollback"}
+
+
+def test_the_card_is_printed_or_written_and_documents_the_way_back(shell, job, tmp_path):
+    shell("rollout", "start", "tickets", "--base", "local:ngram-small", "--tuned", job)
+    assert shell("card", job) == 0
+    assert shell.out.startswith("---\n")
+    assert shell("card", job, "--license", "mit", "--json") == 0
+    assert shell.json["license"] == "mit"
+    assert shell("card", job, "--output", tmp_path / "CARD.json") == 0
+    assert json.loads((tmp_path / "CARD.json").read_text("utf-8"))["lineage"]["job"]["id"] == job
+    assert shell("checklist", "--phase", "deployment") == 1
+    assert "[x] rollback plan documented" in shell.out
+
+
+@pytest.mark.usefixtures("job")
+def test_the_checklist_fails_a_build_until_all_is_proven(shell):
+    assert shell("checklist", "--json") == 1
+    assert [phase["name"] for phase in shell.json["phases"]] == [
+        "Data ready",
+        "Training complete",
+        "Evaluation complete",
+        "Deployment complete",
+    ]
+    assert shell("checklist", "--phase", "training") == 0
+    assert shell("checklist", "--tick", "approval", "--note", "read 100", "--by", "ada", "--phase", "evaluation") == 1
+    assert "[x] outputs approved by people: note read 100, person ada" in shell.out
+    assert shell("checklist", "--tick", "regression", "--note", "x") == 2
+    assert shell("checklist", "--phase", "nonsense") == 1
