@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import attrs
 
+from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner._core.hashing import file_sha256
 from finetuner.errors import UsageError
 from finetuner.providers.ports import Completer, FileStore, Pauser, Provider, Trainer
@@ -20,11 +21,13 @@ class Backend:
         provider: Trains and answers.
         folder: Where the services keep what they must remember, each in a folder of its own.
         organization: Part of the names of tuned models.
+        clock: Says when something was made, and when it expires.
     """
 
     provider: Provider
     folder: Path
     organization: str = "emulated"
+    clock: Clock = attrs.field(default=SYSTEM_CLOCK, repr=False)
 
     @property
     def trainer(self) -> Trainer:

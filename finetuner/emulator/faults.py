@@ -103,6 +103,41 @@ def server_error(*, method: str = "POST", path: str = "/.*") -> Fault:
     return Fault(method=method, path=path, status=500, type="server_error", message="The server had an error")
 
 
+_JOB: Final = f"{_CREATE}/[^/]+"
+FILE_ERROR: Final = Fault(
+    method="GET",
+    path="/files/[^/]+",
+    merge={"status": "error", "status_details": "The file could not be parsed: line 3 isn't a JSON object"},
+)
+"""A file that the service finds unusable after it arrived."""
+
+UNSAFE_FILE: Final = Fault(
+    method="GET",
+    path=_JOB,
+    merge={
+        "status": "failed",
+        "fine_tuned_model": None,
+        "error": {
+            "code": "unsafe_file",
+            "param": "training_file",
+            "message": "The training file was blocked: it holds examples that violate the usage policies",
+        },
+    },
+)
+"""A job that fails in moderation."""
+
+PAUSED: Final = Fault(method="GET", path=_JOB, merge={"status": "paused"})
+UNKNOWN_STATUS: Final = Fault(method="GET", path=_JOB, merge={"status": "awaiting_moderation"})
+EXPIRED_UPLOAD: Final = Fault(
+    path="/uploads/[^/]+/(parts|complete)",
+    status=400,
+    code="upload_expired",
+    message="The upload is expired; start a new one",
+)
+GARBAGE: Final = Fault(method="GET", path=_JOB, status=200, body="<html>We'll be back soon</html>")
+SLOW_CREATE: Final = Fault(path=_CREATE, delay=30.0)
+"""The job is there long before its creator hears of it."""
+
 HANGING: Final = Fault(path="/.*", delay=math.inf, drop=True)
 """The connection is taken and never answered."""
 
@@ -128,6 +163,13 @@ PRESETS: Final[Mapping[str, Fault]] = MappingProxyType(
         "rate-limit": rate_limit(1),
         "server-error": server_error(),
         "hanging": HANGING,
+        "slow-create": SLOW_CREATE,
+        "file-error": FILE_ERROR,
+        "unsafe-file": UNSAFE_FILE,
+        "paused": PAUSED,
+        "unknown-status": UNKNOWN_STATUS,
+        "expired-upload": EXPIRED_UPLOAD,
+        "garbage": GARBAGE,
     }
 )
 """Faults with a name, for the command line and for orders over HTTP."""

@@ -1,63 +1,37 @@
-"""OpenAI's addresses below `/v1`, and what answers at each."""
+"""OpenAI's service, and its addresses for files, uploads, batches, models and completions."""
 
-import secrets
-import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.shapes import is_object
-from finetuner.emulator import openai_requests, openai_wire
-from finetuner.emulator.openai_state import State, StoredFile, StoredJob, Upload
+from finetuner.emulator import openai_answers, openai_batches, openai_shapes, openai_wire
+from finetuner.emulator.checking import refused, text
+from finetuner.emulator.openai_files import made_id
+from finetuner.emulator.openai_job_routes import job_routes, model_json
+from finetuner.emulator.openai_state import State
+from finetuner.emulator.paging import page
 from finetuner.emulator.routing import Call, Family, RefusedError, Route, answer, bearer, same
-from finetuner.providers.ports import SUCCEEDED, JobEvent
+from finetuner.providers.ports import SUCCEEDED
 
-_JOB: Final = "/v1/fine_tuning/jobs/{id}"
-_MOST_ON_A_PAGE: Final = 100
-_MOST_FILES: Final = 10_000
 _BYTES: Final = "application/octet-stream"
+_MOST_FILES: Final = 10_000
+_EXPIRY: Final = ("expires_after[anchor]", "expires_after[seconds]")
+_RESULTS: Final = "file-results-"
 
 
 def openai_family(state: State) -> Family:
     """OpenAI's service."""
-    return Family(prefixes=("/v1",), routes=openai_routes(state), refusal=refusal, authorize=authorize)
-
-
-def openai_routes(state: State) -> tuple[Route, ...]:
-    """All its addresses."""
-    api = _OpenAI(state)
-    return (
-        Route("POST", "/v1/files", api.create_file),
-        Route("GET", "/v1/files", api.list_files),
-        Route("GET", "/v1/files/{id}", api.get_file),
-        Route("GET", "/v1/files/{id}/content", api.get_content),
-        Route("DELETE", "/v1/files/{id}", api.delete_file),
-        Route("POST", "/v1/uploads", api.create_upload),
-        Route("POST", "/v1/uploads/{id}/parts", api.add_part),
-        Route("POST", "/v1/uploads/{id}/complete", api.complete_upload),
-        Route("POST", "/v1/uploads/{id}/cancel", api.cancel_upload),
-        Route("POST", "/v1/fine_tuning/jobs", api.create_job),
-        Route("GET", "/v1/fine_tuning/jobs", api.list_jobs),
-        Route("GET", _JOB, api.get_job),
-        Route("POST", f"{_JOB}/cancel", api.cancel_job),
-        Route("POST", f"{_JOB}/pause", api.pause_job),
-        Route("POST", f"{_JOB}/resume", api.resume_job),
-        Route("GET", f"{_JOB}/events", api.list_events),
-        Route("GET", f"{_JOB}/checkpoints", api.list_checkpoints),
-        Route("GET", "/v1/models", api.list_models),
-        Route("GET", "/v1/models/{id:path}", api.get_model),
-        Route("DELETE", "/v1/models/{id:path}", api.delete_model),
-        Route("POST", "/v1/chat/completions", api.complete),
-    )
+    routes = (*_routes(_OpenAI(state)), *job_routes(state))
+    return Family(prefixes=("/v1",), routes=routes, refusal=refusal, authorize=authorize)
 
 
 def refusal(refused: RefusedError) -> Response:
     """An error in OpenAI's envelope."""
-    error = {"message": refused.message, "type": refused.type, "param": refused.param, "code": refused.code}
-    return answer({"error": error}, refused.status, refused.headers)
+    return answer({"error": openai_wire.error(refused)}, refused.status, refused.headers)
 
 
 def authorize(headers: Mapping[str, str], token: str | None) -> None:
@@ -69,6 +43,28 @@ def authorize(headers: Mapping[str, str], token: str | None) -> None:
         raise RefusedError(401, "Incorrect API key provided", code="invalid_api_key")
 
 
+def _routes(api: "_OpenAI") -> tuple[Route, ...]:
+    return (
+        Route("POST", "/v1/files", api.create_file),
+        Route("GET", "/v1/files", api.list_files),
+        Route("GET", "/v1/files/{id}", api.get_file),
+        Route("GET", "/v1/files/{id}/content", api.get_content),
+        Route("DELETE", "/v1/files/{id}", api.delete_file),
+        Route("POST", "/v1/uploads", api.create_upload),
+        Route("POST", "/v1/uploads/{id}/parts", api.add_part),
+        Route("POST", "/v1/uploads/{id}/complete", api.complete_upload),
+        Route("POST", "/v1/uploads/{id}/cancel", api.cancel_upload),
+        Route("POST", "/v1/batches", api.create_batch),
+        Route("GET", "/v1/batches", api.list_batches),
+        Route("GET", "/v1/batches/{id}", api.get_batch),
+        Route("POST", "/v1/batches/{id}/cancel", api.cancel_batch),
+        Route("GET", "/v1/models", api.list_models),
+        Route("GET", "/v1/models/{id:path}", api.get_model),
+        Route("DELETE", "/v1/models/{id:path}", api.delete_model),
+        Route("POST", openai_shapes.CHAT, api.complete),
+    )
+
+
 @attrs.frozen
 class _OpenAI:
     state: State
@@ -76,183 +72,134 @@ class _OpenAI:
     # -- files and uploads ---------------------------------------------------------------------------------------------
 
     def create_file(self, call: Call) -> Response:
-        openai_requests.purpose(call.form["purpose"].text if "purpose" in call.form else None)
-        if "file" not in call.form:
-            raise RefusedError(400, "'file' is missing", param="file")
-        sent = call.form["file"]
-        stored = self.state.add_file(sent.filename or "file.jsonl", sent.content.read())
+        unknown = sorted(set(call.form) - {"file", "purpose", *_EXPIRY})
+        if unknown:
+            raise refused(unknown[0], f"Unknown parameter: '{unknown[0]}'.", "unknown_parameter")
+        for name in ("file", "purpose"):
+            if name not in call.form:
+                raise refused(name, f"Missing required parameter: '{name}'.", "missing_required_parameter")
+        purpose, sent = call.form["purpose"].text, call.form["file"]
+        text(choices=openai_shapes.PURPOSES)(purpose, "purpose")
+        if sent.filename is None:
+            raise refused("file", "Expected file to have a name and content", "invalid_type")
+        stored = self.state.files.add(sent.filename, sent.content, purpose, _keep_seconds(call))
         return answer(openai_wire.file(stored, "uploaded"))  # processed when it is next looked at
 
     def list_files(self, call: Call) -> Response:
-        files = [openai_wire.file(file) for file in self.state.files()]
-        return _page(call, files, default=_MOST_FILES, most=_MOST_FILES)
+        purpose, files = call.query.get("purpose"), self.state.files.all()
+        shown = [openai_wire.file(file) for file in files if purpose in {None, file.purpose}]
+        if call.query.get("order") == "asc":
+            shown.reverse()
+        return page(call, shown, default=_MOST_FILES, most=_MOST_FILES)
 
     def get_file(self, call: Call) -> Response:
         results = self._results(call.parameters["id"])
-        if results is not None:
-            return answer(openai_wire.file(results[0], purpose="fine-tune-results"))
-        return answer(openai_wire.file(self.state.file(call.parameters["id"])))
+        return answer(openai_wire.file(self.state.files.get(call.parameters["id"])) if results is None else results[0])
 
     def get_content(self, call: Call) -> Response:
-        results = self._results(call.parameters["id"])
-        content = self.state.content(call.parameters["id"]) if results is None else results[1]
-        return Response(content, media_type=_BYTES)
+        identity = call.parameters["id"]
+        results = self._results(identity)
+        if results is not None:
+            return Response(results[1], media_type=_BYTES)
+        return FileResponse(self.state.files.path(self.state.files.get(identity).id), media_type=_BYTES)
 
     def delete_file(self, call: Call) -> Response:
         identity = call.parameters["id"]
-        self.state.delete_file(identity)
+        self.state.files.delete(identity)
         return answer({"id": identity, "object": "file", "deleted": True})
 
     def create_upload(self, call: Call) -> Response:
-        name, size = openai_requests.upload(call.json())
-        upload = Upload(id=f"upload_{secrets.token_hex(12)}", name=name, size=size, created_at=int(time.time()))
-        self.state.uploads[upload.id] = upload
+        body = call.json()
+        openai_shapes.UPLOAD(body, "")
+        expiry: JsonObject = body.get("expires_after") or {}
+        upload = self.state.uploads.start(body["filename"], body["bytes"], body["purpose"], expiry.get("seconds"))
         return answer(openai_wire.upload(upload))
 
     def add_part(self, call: Call) -> Response:
         if "data" not in call.form:
-            raise RefusedError(400, "'data' is missing", param="data")
-        identity = f"part_{secrets.token_hex(12)}"
-        with self.state.lock:
-            upload = self._pending(call)
-            parts = {**upload.parts, identity: call.form["data"].content.read()}
-            self.state.uploads[upload.id] = attrs.evolve(upload, parts=parts)
-        now = int(time.time())
-        return answer({"id": identity, "object": "upload.part", "created_at": now, "upload_id": upload.id})
+            raise refused("data", "Missing required parameter: 'data'.", "missing_required_parameter")
+        upload = call.parameters["id"]
+        part = self.state.uploads.add_part(upload, call.form["data"].content)
+        now = int(self.state.backend.clock.now())
+        return answer({"id": part, "object": "upload.part", "created_at": now, "upload_id": upload})
 
     def complete_upload(self, call: Call) -> Response:
-        order = openai_requests.part_ids(call.json())
-        with self.state.lock:
-            upload = self._pending(call)
-            missing = [identity for identity in order if identity not in upload.parts]
-            content = b"".join(upload.parts.get(identity, b"") for identity in order)
-            if missing or len(content) != upload.size:
-                message = f"the parts hold {len(content)} bytes, {upload.size} were announced"
-                raise RefusedError(400, f"No such part: {missing[0]}" if missing else message, param="part_ids")
-            done = self.state.uploads[upload.id] = attrs.evolve(upload, status="completed", parts={})
-        return answer(openai_wire.upload(done, openai_wire.file(self.state.add_file(upload.name, content))))
+        body = call.json()
+        openai_shapes.COMPLETE_UPLOAD(body, "")
+        done = self.state.uploads.complete(call.parameters["id"], body["part_ids"], body.get("md5"))
+        return answer(openai_wire.upload(*done))
 
     def cancel_upload(self, call: Call) -> Response:
-        with self.state.lock:
-            upload = self._pending(call)
-            cancelled = self.state.uploads[upload.id] = attrs.evolve(upload, status="cancelled", parts={})
-        return answer(openai_wire.upload(cancelled))
+        return answer(openai_wire.upload(self.state.uploads.cancel(call.parameters["id"])))
 
-    # -- jobs ----------------------------------------------------------------------------------------------------------
+    # -- batches -------------------------------------------------------------------------------------------------------
 
-    def create_job(self, call: Call) -> Response:
-        job = self.state.add_job(openai_requests.job(call.json()))
-        return answer(self._job(job) | {"status": "validating_files", "error": {}, "finished_at": None})
+    def create_batch(self, call: Call) -> Response:
+        return answer(openai_batches.shown(self.state.batches.create(call.json())))
 
-    def list_jobs(self, call: Call) -> Response:
-        wanted = {name[9:-1]: value for name, value in call.query.items() if name.startswith("metadata[")}
-        jobs = [job for job in self.state.jobs() if wanted.items() <= dict(job.body.metadata).items()]
-        return _page(call, [self._job(job) for job in jobs])
+    def list_batches(self, call: Call) -> Response:
+        return page(call, [openai_batches.shown(batch) for batch in self.state.batches.all()])
 
-    def get_job(self, call: Call) -> Response:
-        return answer(self._job(self._stored(call)))
+    def get_batch(self, call: Call) -> Response:
+        return answer(openai_batches.shown(self.state.batches.get(call.parameters["id"])))
 
-    def cancel_job(self, call: Call) -> Response:
-        return self._changed(call, "cancel")
+    def cancel_batch(self, call: Call) -> Response:
+        return answer(openai_batches.shown(self.state.batches.cancel(call.parameters["id"])))
 
-    def pause_job(self, call: Call) -> Response:
-        return self._changed(call, "pause")
-
-    def resume_job(self, call: Call) -> Response:
-        return self._changed(call, "resume")
-
-    def list_events(self, call: Call) -> Response:
-        job = self._stored(call)
-        return _page(call, openai_wire.events(job, self.state.snapshot(job), self._events(job)))
-
-    def list_checkpoints(self, call: Call) -> Response:
-        job = self._stored(call)
-        found = [
-            openai_wire.checkpoint(job, each, self.state.tuned_name(job, each.step))
-            for each in reversed(self.state.checkpoints(job))
-        ]
-        return _page(call, found, default=10)
-
-    # -- models --------------------------------------------------------------------------------------------------------
+    # -- models and completions ----------------------------------------------------------------------------------------
 
     def list_models(self, call: Call) -> Response:
         del call
-        bases = [openai_wire.model(base.name, base=base) for base in self.state.catalog.models if base.methods]
+        jobs = self.state.jobs
+        bases = [model_json(self.state, base.name) for base in jobs.catalog.models if base.methods]
         tuned = [
-            self._model(job, self.state.tuned_name(job))
-            for job in self.state.jobs()
-            if not job.deleted and self.state.snapshot(job).status == SUCCEEDED
+            model_json(self.state, jobs.tuned_name(job), job)
+            for job in jobs.all()
+            if not job.deleted and jobs.snapshot(job).status == SUCCEEDED
         ]
-        return answer({"object": "list", "data": bases + tuned})
+        data: Sequence[JsonObject] = bases + tuned
+        return answer({"object": "list", "data": list(data)})
 
     def get_model(self, call: Call) -> Response:
         name = call.parameters["id"]
-        if self.state.base(name) is not None:
-            return answer(openai_wire.model(name, base=self.state.catalog.find(name)))
-        return answer(self._model(self.state.tuned(name), name))
+        job = None if self.state.jobs.base(name) is not None else self.state.jobs.tuned(name)
+        return answer(model_json(self.state, name, job))
 
     def delete_model(self, call: Call) -> Response:
         name = call.parameters["id"]
-        if self.state.base(name) is not None:
+        if self.state.jobs.base(name) is not None:
             raise RefusedError(403, "Only tuned models can be deleted", code="insufficient_permissions")
-        self.state.keep(attrs.evolve(self.state.tuned(name), deleted=True))
+        self.state.jobs.keep(attrs.evolve(self.state.jobs.tuned(name), deleted=True))
         return answer({"id": name, "object": "model", "deleted": True})
 
     def complete(self, call: Call) -> Response:
         body = call.json()
-        model, messages, options = openai_requests.chat(body)
-        found = self.state.backend.completer.complete(self.state.answers(model), messages, options)
-        identity, now = f"chatcmpl-{secrets.token_hex(12)}", int(time.time())
+        found = self.state.chat.answer(body)
+        identity, now = made_id("chatcmpl-"), int(self.state.backend.clock.now())
         if not body.get("stream"):
-            return answer(openai_wire.completion(identity, now, model, found))
+            return answer(openai_answers.completion(identity, now, found))
         wishes: Json = body.get("stream_options")
         with_usage = is_object(wishes) and bool(wishes.get("include_usage"))
-        pieces = openai_wire.chunks(identity, now, model, found, with_usage=with_usage)
+        pieces = openai_answers.chunks(identity, now, found, with_usage=with_usage)
         return StreamingResponse(pieces, media_type="text/event-stream")
 
     # -- within --------------------------------------------------------------------------------------------------------
 
-    def _changed(self, call: Call, verb: str) -> Response:
-        self.state.change(self._stored(call), verb)
-        return answer(self._job(self._stored(call)))
-
-    def _stored(self, call: Call) -> StoredJob:
-        return self.state.job(call.parameters["id"])
-
-    def _job(self, job: StoredJob) -> JsonObject:
-        seen = self.state.snapshot(job)
-        return openai_wire.job(
-            job,
-            seen,
-            tuned_name=self.state.tuned_name(job),
-            organization=self.state.backend.organization,
-            pausing=self.state.paused_soon(job, seen),
-        )
-
-    def _events(self, job: StoredJob) -> tuple[JobEvent, ...]:
-        return () if job.played_by is None else self.state.backend.trainer.events(job.played_by)
-
-    def _model(self, job: StoredJob, name: str) -> JsonObject:
-        base = self.state.catalog.find(name)
-        return openai_wire.model(name, created=job.created_at, owner=self.state.backend.organization, base=base)
-
-    def _results(self, identity: str) -> tuple[StoredFile, bytes] | None:
-        prefix = "file-results-"
-        if not identity.startswith(prefix):
+    def _results(self, identity: str) -> tuple[JsonObject, bytes] | None:
+        """A finished job's table of metrics, which is made when it is asked for."""
+        if not identity.startswith(_RESULTS):
             return None
-        job = self.state.job(f"ftjob-{identity.removeprefix(prefix)}")
-        content = openai_wire.result_csv(self._events(job))
-        return StoredFile(id=identity, name="step_metrics.csv", bytes=len(content), created_at=job.created_at), content
-
-    def _pending(self, call: Call) -> Upload:
-        upload = self.state.uploads.get(call.parameters["id"])
-        if upload is None:
-            raise RefusedError(404, f"No such Upload object: {call.parameters['id']}", code="upload_not_found")
-        if upload.status != "pending":
-            raise RefusedError(400, f"Upload {upload.id} is {upload.status}", code="invalid_upload_state")
-        return upload
+        job = self.state.jobs.get(f"ftjob-{identity.removeprefix(_RESULTS)}")
+        events = () if job.played_by is None else self.state.backend.trainer.events(job.played_by)
+        content = openai_wire.result_csv(events)
+        return openai_wire.result_file(job, len(content)), content
 
 
-def _page(call: Call, items: Sequence[JsonObject], *, default: int = 20, most: int = _MOST_ON_A_PAGE) -> Response:
-    limit = call.number("limit", default, most)
-    return answer(openai_wire.page(items, call.query.get("after"), limit))
+def _keep_seconds(call: Call) -> int | None:
+    given = {name: call.form[name].text for name in _EXPIRY if name in call.form}
+    if not given:
+        return None
+    seconds: Json = given.get(_EXPIRY[1], "")
+    value = {"anchor": given.get(_EXPIRY[0]), "seconds": int(seconds) if seconds.isdigit() else seconds}
+    openai_shapes.EXPIRY(value, "expires_after")
+    return int(seconds)

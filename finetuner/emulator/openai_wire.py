@@ -4,18 +4,18 @@ Source: OpenAI's API reference and OpenAPI document (2026-08-21).
 """
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Final
 
-from finetuner._core import codec
-from finetuner._core.types import Json, JsonObject
-from finetuner.emulator.openai_state import StoredFile, StoredJob, Upload
-from finetuner.providers.catalog import BaseModel
+from finetuner._core.types import JsonObject
+from finetuner.emulator.openai_files import StoredFile, StoredUpload
+from finetuner.emulator.openai_jobs import StoredJob
+from finetuner.emulator.routing import RefusedError
 from finetuner.providers.ports import (
     SUCCEEDED,
     VALIDATING,
     Checkpoint,
-    Completion,
     JobEvent,
     JobSnapshot,
 )
@@ -27,36 +27,40 @@ _METRICS: Final[Mapping[str, str]] = {
 }
 _WHOLE: Final = frozenset({"step", "total_steps", "epoch"})
 _COLUMNS: Final = ("step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy")
-_HOUR: Final = 3_600
 
 
-def file(stored: StoredFile, status: str = "processed", purpose: str = "fine-tune") -> JsonObject:
+def error(refused: RefusedError) -> JsonObject:
+    """An error object."""
+    return {"message": refused.message, "type": refused.type, "param": refused.param, "code": refused.code}
+
+
+def file(stored: StoredFile, status: str = "processed") -> JsonObject:
     """A file object."""
     return {
         "object": "file",
         "id": stored.id,
         "bytes": stored.bytes,
-        "created_at": stored.created_at,
+        "created_at": int(stored.created_at),
         "filename": stored.name,
-        "purpose": purpose,
+        "purpose": stored.purpose,
         "status": status,
         "status_details": None,
-        "expires_at": None,
+        "expires_at": _seconds(stored.expires_at),
     }
 
 
-def upload(stored: Upload, finished: JsonObject | None = None) -> JsonObject:
+def upload(stored: StoredUpload, finished: StoredFile | None = None) -> JsonObject:
     """An upload object."""
     return {
         "object": "upload",
         "id": stored.id,
         "bytes": stored.size,
-        "created_at": stored.created_at,
-        "expires_at": stored.created_at + _HOUR,
+        "created_at": int(stored.created_at),
+        "expires_at": int(stored.expires_at),
         "filename": stored.name,
-        "purpose": "fine-tune",
+        "purpose": stored.purpose,
         "status": stored.status,
-        "file": finished,
+        "file": None if finished is None else file(finished),
     }
 
 
@@ -64,14 +68,15 @@ def job(stored: StoredJob, seen: JobSnapshot, *, tuned_name: str, organization: 
     """A job object."""
     body = stored.body
     used = {("n_epochs" if name == "epochs" else name): value for name, value in seen.hyperparameters.items()}
-    hyperparameters = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"} | used
+    unused = {"n_epochs": "auto", "batch_size": "auto", "learning_rate_multiplier": "auto"}
+    hyperparameters = unused | dict(body.hyperparameters) | used
     done = seen.status == SUCCEEDED
     failure = seen.failure
     return {
         "object": "fine_tuning.job",
         "id": stored.id,
         "model": body.model,
-        "created_at": stored.created_at,
+        "created_at": int(stored.created_at),
         "finished_at": _seconds(seen.finished_at),
         "estimated_finish": _seconds(seen.estimated_finish),
         "fine_tuned_model": tuned_name if done else None,
@@ -79,13 +84,13 @@ def job(stored: StoredJob, seen: JobSnapshot, *, tuned_name: str, organization: 
         "status": "pausing" if pausing else _STATUSES.get(seen.status, seen.status),
         "error": {} if failure is None else {"code": failure.code, "message": failure.message, "param": failure.param},
         "hyperparameters": hyperparameters,
-        "method": {"type": body.method, body.method: {"hyperparameters": hyperparameters}},
+        "method": {"type": body.method, body.method: {**body.inner, "hyperparameters": hyperparameters}},
         "training_file": body.training_file,
         "validation_file": body.validation_file,
         "result_files": [result_file_id(stored)] if done else [],
         "trained_tokens": seen.trained_tokens if done else None,
         "seed": seen.seed if seen.seed is not None else body.seed or 0,
-        "integrations": [],
+        "integrations": [dict(each) for each in body.integrations],
         "metadata": dict(body.metadata),
         "user_provided_suffix": body.suffix,
         "usage_metrics": None,
@@ -112,7 +117,7 @@ def checkpoint(stored: StoredJob, found: Checkpoint, name: str) -> JsonObject:
     return {
         "object": "fine_tuning.job.checkpoint",
         "id": f"ftckpt-{stored.id.removeprefix('ftjob-')}-{found.step}",
-        "created_at": _seconds(found.created_at) or stored.created_at,
+        "created_at": _seconds(found.created_at) or int(stored.created_at),
         "fine_tuning_job_id": stored.id,
         "step_number": found.step,
         "fine_tuned_model_checkpoint": name,
@@ -134,9 +139,23 @@ def result_csv(found: Sequence[JobEvent]) -> bytes:
     return base64.b64encode("\n".join(lines).encode() + b"\n")
 
 
-def model(identity: str, *, created: int = 0, owner: str = "system", base: BaseModel | None = None) -> JsonObject:
+def result_file(stored: StoredJob, size: int) -> JsonObject:
+    """The file object of a finished job's table of metrics."""
+    return {
+        "object": "file",
+        "id": result_file_id(stored),
+        "bytes": size,
+        "created_at": int(stored.created_at),
+        "filename": "step_metrics.csv",
+        "purpose": "fine-tune-results",
+        "status": "processed",
+        "status_details": None,
+        "expires_at": None,
+    }
+
+
+def model(identity: str, *, created: int, owner: str, retires: date | None) -> JsonObject:
     """A model object."""
-    retires = base.retires if base is not None else None
     return {
         "id": identity,
         "object": "model",
@@ -159,52 +178,6 @@ def page(items: Sequence[JsonObject], after: str | None, limit: int) -> JsonObje
     }
 
 
-def completion(identity: str, created: int, name: str, answer: Completion) -> JsonObject:
-    """A chat completion."""
-    message: JsonObject = {"role": "assistant", "content": answer.text, "refusal": answer.refusal}
-    if answer.tool_calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in answer.tool_calls
-        ]
-    choice = {"index": 0, "message": message, "finish_reason": answer.finish_reason, "logprobs": None}
-    return {
-        "object": "chat.completion",
-        "id": identity,
-        "created": created,
-        "model": name,
-        "choices": [choice],
-        "usage": usage(answer),
-    }
-
-
-def chunks(identity: str, created: int, name: str, answer: Completion, *, with_usage: bool) -> Iterator[bytes]:
-    """The same as server-sent events, a word at a time."""
-    head: JsonObject = {"object": "chat.completion.chunk", "id": identity, "created": created, "model": name}
-
-    def event(delta: JsonObject, finish: str | None = None) -> bytes:
-        return _sent(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
-
-    yield event({"role": "assistant", "content": ""})
-    for number, word in enumerate(answer.text.split(" ")):
-        yield event({"content": f" {word}" if number else word})
-    yield event({}, answer.finish_reason)
-    if with_usage:
-        yield _sent(head | {"choices": [], "usage": usage(answer)})
-    yield b"data: [DONE]\n\n"
-
-
-def usage(answer: Completion) -> JsonObject:
-    """Tokens of an answer."""
-    used = answer.usage
-    return {
-        "prompt_tokens": used.prompt_tokens,
-        "completion_tokens": used.completion_tokens,
-        "total_tokens": used.total_tokens,
-        "prompt_tokens_details": {"cached_tokens": used.cached_tokens},
-    }
-
-
 def _event(stored: StoredJob, number: int, event: JobEvent) -> JsonObject:
     metrics = {_METRICS.get(name, name): int(v) if name in _WHOLE else v for name, v in event.metrics.items()}
     return {
@@ -224,7 +197,3 @@ def _seconds(value: float | None) -> int | None:
 
 def _cell(value: float | None, *, whole: bool) -> str:
     return "" if value is None else str(int(value)) if whole else f"{value:.6g}"
-
-
-def _sent(value: Json) -> bytes:
-    return b"data: " + codec.encode(value) + b"\n\n"

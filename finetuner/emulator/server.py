@@ -15,6 +15,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner.emulator.app import application
 from finetuner.emulator.backend import Backend
 from finetuner.emulator.faults import Faults
@@ -26,7 +27,7 @@ from finetuner.providers.ports import Provider
 
 _ANY_KEY: Final = "sk-emulator"
 _HOST: Final = "127.0.0.1"
-_MOST_BYTES: Final = 512 * 1024 * 1024
+_MOST_BYTES: Final = 520 * 1024 * 1024
 _SILENCE: Final = 60
 _PATIENCE: Final = 10.0
 
@@ -44,6 +45,7 @@ class Emulator:
         token: If set, requests must carry it as a bearer token.
         faults: Failures on order.
         organization: Part of the names of tuned models.
+        clock: Says when something was made, and when it expires.
         max_body_bytes: Larger requests are refused with 413.
     """
 
@@ -53,6 +55,7 @@ class Emulator:
     token: str | None = attrs.field(default=None, repr=False)
     faults: Faults = attrs.field(factory=Faults)
     organization: str = "emulated"
+    clock: Clock = attrs.field(default=SYSTEM_CLOCK, repr=False)
     max_body_bytes: int = _MOST_BYTES
     _running: "_Running | None" = attrs.field(default=None, init=False, repr=False)
     _temporary: Path | None = attrs.field(default=None, init=False, repr=False)
@@ -98,7 +101,7 @@ class Emulator:
             if folder is None:
                 folder = self._temporary = Path(tempfile.mkdtemp(prefix="finetuner-emulator-"))
             provider = self.provider or registry.connect("local", workspace=folder)
-            served = families(Backend(provider, folder / "emulator", self.organization), self.faults)
+            served = families(Backend(provider, folder / "emulator", self.organization, self.clock), self.faults)
             app = application(served, token=self.token, max_body_bytes=self.max_body_bytes)
             self._running = _Running(listener, Faulty(app, self.faults, served))
         return self

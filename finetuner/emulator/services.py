@@ -12,7 +12,7 @@ from finetuner.emulator.routing import Family
 
 def families(backend: Backend, faults: Faults) -> tuple[Family, ...]:
     """All services, in the order in which they are asked; the last one answers for addresses that nobody knows."""
-    return (control_family(faults), openai_family(State(backend)))
+    return (control_family(faults), openai_family(State.of(backend)))
 
 
 def environment(address: str, key: str) -> Mapping[str, str]:

@@ -429,7 +429,7 @@ class Advisor(Protocol):
         ...
 
 
-# -- many answers at once, later and cheaper ----------------------------------------------------------------------------
+# -- many answers at once, later and cheaper -------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)

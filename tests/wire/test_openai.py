@@ -205,7 +205,8 @@ class TestJobs:
 
     def test_unreadable_lines_fail_with_their_number(self, provider, tmp_path):
         path = tmp_path / "bad.jsonl"
-        path.write_text('{"messages": []}\nnot json\n')
+        line = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+        path.write_text(f"{json.dumps(line)}\nnot json\n")
         sent = provider.files.upload(path, name="bad.jsonl", sha256=file_sha256(path))
         job = provider.trainer.get(provider.trainer.create(request(sent)).id)
         assert job.failure.code == "invalid_training_file"
@@ -214,7 +215,7 @@ class TestJobs:
     @pytest.mark.parametrize(
         ("changes", "param"),
         [
-            ({"hyperparameters": {"epochs": 51}}, "n_epochs"),
+            ({"hyperparameters": {"epochs": 51}}, "method.supervised.hyperparameters.n_epochs"),
             ({"seed": -1}, "seed"),
             ({"suffix": "x" * 65}, "suffix"),
             ({"training_file": "file-none"}, "training_file"),
