@@ -347,4 +347,5 @@ def priced(model: Model, journal: Journal, max_usd: float | None) -> Pricing:
 
 def _sound(completion: Completion) -> Completion:
     """The answer without halves of surrogate pairs, which no journal can hold."""
-    return attrs.evolve(completion, text=completion.text.encode("utf-8", "replace").decode())
+    sound = completion.text.encode("utf-8", "replace").decode()
+    return completion if sound == completion.text else attrs.evolve(completion, text=sound)

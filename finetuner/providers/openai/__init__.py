@@ -8,6 +8,7 @@ from finetuner.errors import UsageError
 from finetuner.providers.catalog import load_catalog
 from finetuner.providers.openai import flavours
 from finetuner.providers.openai.advisor import OpenAIAdvisor, alternatives
+from finetuner.providers.openai.bulk import OpenAIBulk
 from finetuner.providers.openai.client import Client
 from finetuner.providers.openai.completer import OpenAICompleter
 from finetuner.providers.openai.failures import NAME
@@ -52,11 +53,13 @@ def connect(
         clock=clock,
         api_key=api_key,
     )
+    completer = OpenAICompleter(client, clock)
     return Provider(
         name=NAME,
         formats=service.formats,
         catalog=catalog,
-        completer=OpenAICompleter(client, clock),
+        completer=completer,
+        bulk=OpenAIBulk(client, completer, clock),
         trainer=OpenAITrainer(client),
         files=OpenAIFiles(client, clock),
         pauser=OpenAIPauser(client) if service.pause else None,

@@ -25,7 +25,7 @@ def request(
         RequestRejectedError: A message holds what OpenAI can't be sent.
     """
     try:
-        sent = wire.messages_to(tuple(attrs.evolve(message, weight=None) for message in messages), "messages")
+        sent = wire.messages_to(tuple(map(_weightless, messages)), "messages")
     except DataFormatError as error:
         raise failures.rejected(str(error), code="invalid_messages") from error
     optional: JsonObject = {
@@ -37,6 +37,10 @@ def request(
         "response_format": None if options.response_schema is None else _schema(options.response_schema),
     }
     return {"model": model, "messages": sent} | {name: value for name, value in optional.items() if value is not None}
+
+
+def _weightless(message: Message) -> Message:
+    return message if message.weight is None else attrs.evolve(message, weight=None)
 
 
 def streamed(body: JsonObject) -> JsonObject:

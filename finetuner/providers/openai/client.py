@@ -9,7 +9,7 @@ import os
 import re
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
@@ -184,6 +184,36 @@ class Client:
                 async for chunk in chunks:
                     yield _plain(chunk)
 
+    async def prepared(self) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """URL and headers of a chat completion as the SDK would send it. Nothing is sent."""
+        with self._translated():
+            import openai
+
+            taken = _Taken()
+            sender = openai.DefaultAsyncHttpxClient(transport=cast("Any", taken))
+            async with openai.AsyncOpenAI(**self._settings(), http_client=sender, max_retries=0) as sdk:
+                with suppress(openai.APIConnectionError, _TakenError):
+                    await sdk.chat.completions.create(model="", messages=[])
+        return taken.url, taken.headers
+
+    # -- errors of other ways to the same service ----------------------------------------------------------------------
+
+    def refused(self, answer: Answer) -> ProviderError:
+        """What a refusal means."""
+        return self._failure(answer)
+
+    def timed_out(self) -> ProviderError:
+        """No answer in time."""
+        return timed_out(self.flavour.title)
+
+    def unreachable(self, reason: BaseException) -> ProviderError:
+        """No connection, or one that broke."""
+        return self._unreachable(reason)
+
+    def unexpected(self, found: str) -> ProviderError:
+        """An answer that isn't the service's: something between has answered, which may pass."""
+        return unexpected(self.flavour.title, self._said(ValueError(found)), retryable=True)
+
     # -- the connection ------------------------------------------------------------------------------------------------
 
     @property
@@ -300,6 +330,24 @@ class Client:
     @property
     def _secret(self) -> str | None:
         return self._api_key or os.environ.get("OPENAI_API_KEY")
+
+
+class _TakenError(Exception):
+    """Ends a call whose request has been taken; some releases of the SDK wrap it, some let it through."""
+
+
+class _Taken:
+    """Takes a request off the SDK's hands instead of sending it."""
+
+    url: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+
+    async def handle_async_request(self, request: Any) -> Any:
+        self.url, self.headers = str(request.url), tuple(request.headers.items())
+        raise _TakenError
+
+    async def aclose(self) -> None:
+        """There is nothing to close."""
 
 
 class _NotAnObjectError(Exception):
