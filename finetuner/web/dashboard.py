@@ -11,12 +11,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from finetuner._core.page import Page, Section, Table, render
 from finetuner._core.types import Json
 from finetuner.deployment.experiment import ArmReport, Decision
 from finetuner.deployment.rollout import Rollout
 from finetuner.errors import FinetunerError
-from finetuner.evaluation import pictures
-from finetuner.evaluation.report import Page, Section, Table, render
 from finetuner.providers.reference import ModelReference
 from finetuner.records.evaluations import EvaluationRecords
 from finetuner.records.jobs import JobRecords
@@ -56,12 +55,7 @@ def job_page(journal: Journal, id: str) -> Page:
     """
     job = Job.get(id, workspace=journal.workspace)
     curve = job.curve()
-    lines = {
-        "training": [(float(point.step), point.train_loss) for point in curve.points if point.train_loss is not None],
-        "validation": [(float(point.step), point.valid_loss) for point in curve.points if point.valid_loss is not None],
-    }
     best = job.best_checkpoint()
-    drawn = {name: points for name, points in lines.items() if points}
     rows = [
         (
             str(checkpoint.step),
@@ -77,9 +71,7 @@ def job_page(journal: Journal, id: str) -> Page:
         f"Job {id}",
         [
             Section(title="State", text="\n".join(_job_facts(job))),
-            Section(title="Losses", picture=pictures.curve(drawn))
-            if drawn
-            else Section(title="Losses", text="none yet"),
+            Section(title="Losses", picture=curve.svg()) if curve.points else Section(title="Losses", text="none yet"),
             Section(title="Checkpoints", table=Table(("step", "training loss", "validation loss", "best"), rows)),
         ],
     )
@@ -100,9 +92,7 @@ def rollout_page(journal: Journal, name: str) -> Page:
         f"Base: {state.base}",
         f"Tuned: {state.tuned}",
     ]
-    audit = [
-        (str(entry.sequence), _moment(entry.created_at), entry.kind, _body(entry.body)) for entry in rollout.audit
-    ]
+    audit = [(str(entry.sequence), _moment(entry.created_at), entry.kind, _body(entry.body)) for entry in rollout.audit]
     return Page(
         f"Rollout {name}",
         [

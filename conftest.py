@@ -1,0 +1,55 @@
+"""The README and every page of the documentation are run as tests.
+
+Blocks of a page run one after the other in an empty folder that holds `production_logs/`: Python blocks share their
+names, each `sh` block is a shell of its own with the commands on its path. `<!-- skip: next -->` leaves a block out.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+from finetuner.demo.logs import write_logs
+
+_HERE = Path.cwd()
+_COMMANDS = Path(sys.executable).parent
+
+
+class _ShellParser(CodeBlockParser):
+    language = "sh"
+
+    def evaluate(self, example: Example) -> None:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", example.parsed],
+            env={**os.environ, "PATH": f"{_COMMANDS}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            pytest.fail(f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}", pytrace=False)
+
+
+def _setup(namespace: dict[str, Any]) -> None:
+    namespace["_folder"] = TemporaryDirectory()
+    os.chdir(namespace["_folder"].name)
+    write_logs(Path("production_logs"))
+
+
+def _teardown(namespace: dict[str, Any]) -> None:
+    os.chdir(_HERE)
+    namespace["_folder"].cleanup()
+
+
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser(), _ShellParser(), SkipParser()],
+    patterns=["README.md", "docs/**/*.md"],
+    setup=_setup,
+    teardown=_teardown,
+).pytest()
