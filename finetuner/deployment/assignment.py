@@ -34,7 +34,7 @@ def unit_key(unit: object) -> str:
 
 def text_bucket(text: str) -> float:
     """The bucket of a whole text, 0..1 (1 included): the first 60 bits of its SHA-1 as a share of the largest."""
-    digest = hashlib.sha1(text.encode(), usedforsecurity=False).digest()
+    digest = hashlib.sha1(text.encode(errors="surrogatepass"), usedforsecurity=False).digest()
     return (int.from_bytes(digest[:8]) >> 4) / _LARGEST
 
 
@@ -49,7 +49,7 @@ class Dealer:
     def bucket(self, unit: str) -> float:
         """The bucket of a unit's text, 0..1 (1 included)."""
         digest = self._prefix.copy()
-        digest.update(unit.encode())
+        digest.update(unit.encode(errors="surrogatepass"))
         return (int.from_bytes(digest.digest()[:8]) >> 4) / _LARGEST
 
 

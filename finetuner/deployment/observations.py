@@ -4,27 +4,26 @@ A line is the CRC-32 of the event in 8 hexadecimal digits, a space, the event as
 writer, so a line is cut short only by a crash, and only at the end.
 """
 
-import os
-import secrets
-import threading
+import itertools
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import attrs
-import cattrs
+import msgspec
 
-from finetuner._core import codec
+from finetuner._core.clock import SYSTEM_CLOCK, Clock
+from finetuner.deployment.segments import SUFFIX, Segment
 from finetuner.deployment.state import Arm
-from finetuner.errors import JournalError
+from finetuner.errors import JournalError, UsageError
 from finetuner.records.journal import Journal
 from finetuner.records.observations import EventRecord, ObservationRecords
 
-Kind = Literal["exposure", "shadow", "feedback"]
+Kind = Literal["exposure", "shadow", "feedback", "verdict"]
 
-_SUFFIX = ".events"
-_LONGEST_LINE = 1 << 20
+_LONGEST_LINE = 1 << 24
+_BATCH = 5000
 
 
 @attrs.frozen(kw_only=True)
@@ -32,19 +31,33 @@ class Observation:
     """One thing that happened.
 
     Attributes:
-        kind: `exposure` (an answer was served), `shadow` (an answer nobody saw) or `feedback`.
-        request_id: Of the answer.
+        kind: `exposure` (an answer was served), `shadow` (an answer nobody saw), `feedback` (how good an answer was)
+            or `verdict` (how good both answers to a shadowed request were).
+        request_id: Of the answer; exposure, shadow, feedback and verdict of a request share it.
         at: Seconds since the epoch.
         unit: Who was served; None where nobody was named.
         stage: The rollout's stage then.
+        epoch: The rollout's epoch then.
         share: The share of tuned units then.
         assigned: The arm that the unit has.
         served: The arm that answered.
-        analyzed: Whether the arm was decided by chance.
+        reason: What decided the arm; `breaker` or `saturated` where tuned was assigned and not asked.
+        analyzed: Whether the arm was decided by chance, and asked.
         latency: Seconds; of the assigned arm's answer, or until it failed.
+        waited: Seconds that the caller waited in all.
+        first_token: Seconds to the first piece of a streamed answer.
+        prompt_tokens: Where the model tells.
+        completion_tokens: Likewise.
+        cached_tokens: Likewise.
         cost_usd: Where the prices are known.
-        error: The class of what the assigned arm raised.
-        quality: 0 to 1, of feedback.
+        finish_reason: As the model gave it; `closed` where the caller left a stream before its end.
+        error: The class of what the assigned arm raised; `Timeout` where it was late.
+        lost: Why a sampled shadow has no answer.
+        valid: Whether the answer is what it must be, where the router was told how to see that.
+        quality: 0 to 1, of feedback; of base's answer, of a verdict.
+        tuned_quality: 0 to 1, of tuned's answer, of a verdict.
+        prompt: What was asked, where texts are kept.
+        answer: What was answered, likewise.
     """
 
     kind: Kind
@@ -52,63 +65,90 @@ class Observation:
     at: float
     unit: str | None = None
     stage: int = 0
+    epoch: int = 0
     share: float = 0.0
     assigned: Arm = "base"
     served: Arm = "base"
+    reason: str = "bucket"
     analyzed: bool = False
     latency: float = 0.0
+    waited: float = 0.0
+    first_token: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
     cost_usd: float | None = None
+    finish_reason: str | None = None
     error: str | None = None
+    lost: str | None = None
+    valid: bool | None = None
     quality: float | None = None
+    tuned_quality: float | None = None
+    prompt: str | None = None
+    answer: str | None = None
 
 
-class Segment:
-    """The file that this process appends to; a forked child opens one of its own."""
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Observation).decode
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._lock = threading.Lock()
-        self._descriptor = -1
-        self._pid = 0
 
-    def append(self, *events: Observation) -> None:
-        """Append events with one write.
+def line(event: Observation) -> bytes:
+    """The line of a segment that holds an event; halves of surrogate pairs become question marks."""
+    try:
+        body = _encode(event)
+    except UnicodeEncodeError:
+        whole = {
+            name: value.encode(errors="replace").decode() if isinstance(value, str) else value
+            for name, value in attrs.asdict(event).items()
+        }
+        body = _encode(whole)
+    return b"%08x %s\n" % (zlib.crc32(body), body)
 
-        Raises:
-            OSError: The disk refused; what was written in part is cut off when it is read.
-        """
-        data = b"".join(_line(event) for event in events)
-        with self._lock:
-            if self._pid != os.getpid():
-                self._open()
-            written = os.write(self._descriptor, data)
-            if written < len(data):
-                # A torn line ends what is readable of a file: the next event begins another.
-                os.close(self._descriptor)
-                self._pid = 0
-                raise OSError(f"only {written} of {len(data)} bytes of events fit on the disk of {self._folder}")
 
-    def close(self) -> None:
-        """Flush to the disk and close; appending again begins another file."""
-        with self._lock:
-            if self._pid == os.getpid():
-                os.fsync(self._descriptor)
-                os.close(self._descriptor)
-            self._pid = 0
+def feedback(request_id: str, quality: float, *, at: float) -> Observation:
+    """How good an answer was.
 
-    def __enter__(self) -> Self:
-        """Use as a context manager to close it at the end."""
-        return self
+    Args:
+        request_id: Of the answer.
+        quality: 0 (useless) to 1.
+        at: Seconds since the epoch.
 
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
+    Raises:
+        UsageError: The quality is outside 0 to 1.
+    """
+    if not 0 <= quality <= 1:
+        raise UsageError(f"quality is {quality}: give 0 (useless) to 1")
+    return Observation(kind="feedback", request_id=request_id, at=at, quality=quality)
 
-    def _open(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{os.getpid()}-{secrets.token_hex(8)}{_SUFFIX}"
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        self._pid = os.getpid()
+
+def record(folder: Path, *events: Observation) -> None:
+    """Append events from any process and have them on disk when this returns: feedback that comes days later.
+
+    Args:
+        folder: `Rollout.events_folder`.
+        events: In order.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    with Segment(folder) as segment:
+        segment.append(b"".join(map(line, events)))
+
+
+def record_feedback(folder: Path, request_id: str, *, quality: float, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Tell from any process, with or without a router, how good an answer was.
+
+    Args:
+        folder: `Rollout.events_folder`.
+        request_id: Of the answer.
+        quality: 0 (useless) to 1.
+        clock: Tells when.
+
+    Raises:
+        UsageError: The quality is outside 0 to 1.
+        OSError: The disk refused.
+    """
+    record(folder, feedback(request_id, quality, at=clock.now()))
 
 
 def read(path: Path, offset: int = 0) -> Iterator[tuple[int, Observation]]:
@@ -119,16 +159,8 @@ def read(path: Path, offset: int = 0) -> Iterator[tuple[int, Observation]]:
     Raises:
         JournalError: A line inside the file was changed.
     """
-    with path.open("rb") as file:
-        file.seek(offset)
-        while line := file.readline(_LONGEST_LINE):
-            event = _parse(line)
-            if event is None:
-                if file.read(1):
-                    raise JournalError(f"{path}: the event at byte {offset} was damaged; move the file away to go on")
-                return
-            yield offset, event
-            offset += len(line)
+    for place, _, event in _lines(path, offset):
+        yield place, event
 
 
 def fold(folder: Path, journal: Journal, rollout: str) -> int:
@@ -139,34 +171,46 @@ def fold(folder: Path, journal: Journal, rollout: str) -> int:
     Raises:
         JournalError: A file was changed, or the journal can't be written.
     """
-    return sum(_fold_file(path, journal, rollout) for path in sorted(folder.glob(f"*{_SUFFIX}")))
+    return sum(_fold_file(path, journal, rollout) for path in sorted(folder.glob(f"*{SUFFIX}")))
 
 
 def folded(journal: Journal, rollout: str) -> tuple[Observation, ...]:
     """Every event of a rollout in the journal, by the time that it happened."""
-    return tuple(codec.from_json(body, Observation) for body in ObservationRecords(journal).bodies(rollout))
+    return tuple(_decode(body) for body in ObservationRecords(journal).bodies(rollout))
 
 
 def _fold_file(path: Path, journal: Journal, rollout: str) -> int:
     def fresh(offset: int) -> Iterator[EventRecord]:
-        for place, event in read(path, offset):
+        for place, body, event in _lines(path, offset):
             yield EventRecord(
-                offset=place, kind=event.kind, request_id=event.request_id, body=codec.to_json(event), at=event.at
+                offset=place, kind=event.kind, request_id=event.request_id, body=body.decode(), at=event.at
             )
 
-    return ObservationRecords(journal).fold(rollout, path.name, fresh)
+    records = ObservationRecords(journal)
+    total = 0
+    while taken := records.fold(rollout, path.name, lambda offset: itertools.islice(fresh(offset), _BATCH)):
+        total += taken
+    return total
 
 
-def _line(event: Observation) -> bytes:
-    body = codec.to_json(event).encode()
-    return b"%08x %s\n" % (zlib.crc32(body), body)
+def _lines(path: Path, offset: int) -> Iterator[tuple[int, bytes, Observation]]:
+    with path.open("rb") as file:
+        file.seek(offset)
+        while raw := file.readline(_LONGEST_LINE):
+            event = _parse(raw)
+            if event is None:
+                if file.read(1):
+                    raise JournalError(f"{path}: the event at byte {offset} was damaged; move the file away to go on")
+                return
+            yield offset, raw[9:-1], event
+            offset += len(raw)
 
 
-def _parse(line: bytes) -> Observation | None:
-    body = line[9:-1]
-    if not line.endswith(b"\n") or line[:9] != b"%08x " % zlib.crc32(body):
+def _parse(raw: bytes) -> Observation | None:
+    body = raw[9:-1]
+    if not raw.endswith(b"\n") or raw[:9] != b"%08x " % zlib.crc32(body):
         return None
     try:
-        return codec.from_json(body, Observation)
-    except (ValueError, cattrs.BaseValidationError):
+        return _decode(body)
+    except ValueError:
         return None

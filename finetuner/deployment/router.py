@@ -1,245 +1,291 @@
 """Answers requests with the base or the tuned model, as a rollout says; base always answers."""
 
-import os
+import asyncio
 import threading
-import uuid
-from collections.abc import Callable
-
-import attrs
+from types import TracebackType
+from typing import Any, Self
 
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
-from finetuner.deployment.assignment import unit_key
-from finetuner.deployment.breaker import Breaker
-from finetuner.deployment.observations import Observation, Segment
-from finetuner.deployment.rollout import Rollout, read_state
-from finetuner.deployment.shadow import ShadowQueue
-from finetuner.deployment.state import Arm, RolloutState
+from finetuner.deployment import lifetimes
+from finetuner.deployment.answers import Answer, Source, answerer
+from finetuner.deployment.attempts import RouterOptions
+from finetuner.deployment.breaker import Breaker, BreakerOptions
+from finetuner.deployment.deadlines import Deadlines
+from finetuner.deployment.lifetimes import DRAIN_SECONDS
+from finetuner.deployment.poller import StatePoller
+from finetuner.deployment.recorder import Recorder, RecorderOptions
+from finetuner.deployment.rollout import Rollout
+from finetuner.deployment.shadow import ShadowOptions, ShadowQueue
+from finetuner.deployment.snapshot import ArmSource
+from finetuner.deployment.state import Arm
+from finetuner.deployment.streaming import AsyncStream, Opened, Stream, first_piece, first_piece_async
+from finetuner.deployment.traffic import RouterHealth, Traffic
 from finetuner.errors import UsageError
-from finetuner.evaluation.pricing import Pricing
-from finetuner.providers.model import Model, Prompt
-from finetuner.providers.ports import Completion, CompletionOptions
+from finetuner.providers.model import Model
+from finetuner.providers.ports import CompletionOptions
 
-_POLL_SECONDS = 1.0
 _DEFAULTS = CompletionOptions()
-
-
-@attrs.frozen(kw_only=True)
-class Answer:
-    """What a user gets.
-
-    Attributes:
-        text: The answer's text.
-        arm: The model that answered.
-        request_id: For `feedback`.
-        completion: Everything that the model said.
-    """
-
-    text: str
-    arm: Arm
-    request_id: str
-    completion: Completion
-
-
-@attrs.frozen(kw_only=True)
-class _Request:
-    id: str
-    unit: str | None
-    state: RolloutState | None
-    assigned: Arm
-    analyzed: bool
+_RULES = RouterOptions()
 
 
 class Router:
-    """Routes requests. Safe in threads, in asyncio, and across forks.
+    """Routes requests. Safe in threads, in asyncio, and across forks; one for each process and rollout is enough.
 
-    Rollback takes effect within one poll of the rollout's file (1 s); a file that can't be read means base only.
+    Nobody gets the tuned model later than a second after a rollback; a state that can't be read means base only.
+    Use it as a context manager, or call `close` (in asyncio `aclose`) at the end: it drains what waits, for up to 5 s.
+    A process that just ends, or gets `SIGTERM`, does so too.
+
+    Example:
+        ```python
+        with Router(rollout) as router:
+            answer = router.complete("I lost my card", unit="customer-7")
+            router.feedback(answer.request_id, quality=1.0)
+        ```
     """
 
     def __init__(
         self,
         rollout: Rollout,
         *,
-        base: Model | None = None,
-        tuned: Model | None = None,
+        base: Source | None = None,
+        tuned: Source | None = None,
+        options: RouterOptions = _RULES,
+        breaker: BreakerOptions | None = None,
+        shadow: ShadowOptions | None = None,
+        recorder: RecorderOptions | None = None,
+        arms: ArmSource | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """Give models only to answer with other ones than those that the rollout names."""
-        state = rollout.state
-        self._base = (base or Model(state.base)).connected()
-        self._tuned = (tuned or Model(state.tuned)).connected()
-        self._prices = {
-            "base": Pricing.of(self._base),
-            "tuned": Pricing.of(self._tuned, self._base.reference.model),
-        }
-        self._clock = clock
-        self._path = rollout.state_path
-        self._segment = Segment(rollout.events_folder)
-        self._breaker = Breaker(clock=clock)
-        self._lock = threading.Lock()
-        self._state = read_state(self._path)
-        self._read_at = clock.monotonic()
-        self._shadows = ShadowQueue()
-        self._pid = os.getpid()
-        self.lost_events = 0
-        """Events that the disk refused; serving goes on without them."""
+        """Begin to route.
 
-    @property
-    def shadows(self) -> ShadowQueue:
-        """The queue of unseen answers, with its counts."""
-        if self._pid != os.getpid():
-            self._shadows, self._pid = ShadowQueue(), os.getpid()
-        return self._shadows
+        Args:
+            rollout: Says who gets what.
+            base: Answers instead of the rollout's base: another `Model`, or a callable.
+            tuned: Likewise.
+            options: Deadlines, what is kept, what is valid.
+            breaker: When the tuned model is left alone.
+            shadow: Bounds of unseen answers.
+            recorder: Bounds of events that wait for the disk.
+            arms: Says a unit's arm in the place of its bucket, such as `openfeature.flag_arms`.
+            clock: Tells the time.
+
+        Raises:
+            UsageError: A spend cap is set for a model whose price isn't known.
+        """
+        state = rollout.state
+        first = Model(state.base) if base is None else base
+        limits = shadow or ShadowOptions()
+        self._traffic = traffic = Traffic(
+            base=answerer(first, state.base),
+            tuned=answerer(
+                Model(state.tuned) if tuned is None else tuned,
+                state.tuned,
+                first.reference.model if isinstance(first, Model) else None,
+            ),
+            rules=options,
+            arms=arms,
+            clock=clock,
+            poller=StatePoller(rollout.state_path, clock),
+            breaker=Breaker(breaker, clock),
+            recorder=Recorder(rollout.events_folder, recorder),
+            shadows=ShadowQueue(limits),
+            deadlines=Deadlines(),
+        )
+        self._base, self._tuned, self._deadlines = traffic.base, traffic.tuned, traffic.deadlines
+        if limits.max_usd is not None and not (self._tuned.pricing and self._tuned.pricing.known):
+            raise UsageError(f"max_usd needs a price, and none is known of {self._tuned.name}; leave max_usd out")
+        lifetimes.watch(traffic)
+
+    # -- answers -------------------------------------------------------------------------------------------------------
 
     def complete(
-        self, messages: Prompt, *, unit: str | int | None = None, options: CompletionOptions = _DEFAULTS
+        self,
+        messages: Any,
+        *,
+        unit: str | int | None = None,
+        options: CompletionOptions = _DEFAULTS,
+        arm: Arm | None = None,
+        request_id: str | None = None,
     ) -> Answer:
         """Answer; the same unit gets the same arm while the share doesn't fall.
 
         Args:
-            messages: Messages, or one user's text.
+            messages: Messages, or one user's text; whatever the callables take.
             unit: User or conversation id; without one base answers, and the request isn't analyzed.
-            options: Temperature, limits, schema.
+            options: Temperature, limits, schema; `timeout` is the deadline of the whole request.
+            arm: Asks for an arm, such as for a tester's header; counted, not analyzed.
+            request_id: Yours, unique; by default a random one.
 
         Raises:
-            ProviderError: Base failed. A failing tuned model is replaced by base, and counted against tuned.
+            ProviderError: Base failed. A failing or late tuned model is replaced by base, and counted against tuned.
         """
-        request = self._request(unit)
-        started = self._clock.monotonic()
-        error: Exception | None = None
-        if request.assigned == "tuned" and self._breaker.allows():
+        attempt = self._traffic.begin(messages, unit, options, arm, request_id)
+        if attempt.ticket is not None:
+            asked = attempt.tuned_options
             try:
-                completion = self._tuned.complete(messages, options)
-            except Exception as failure:  # noqa: BLE001  # whatever tuned raises, base answers; it is recorded
-                error = failure
+                raw = self._deadlines.run(lambda: self._tuned.complete(messages, asked), attempt.tuned_seconds)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # whatever tuned raises, base answers; it is recorded
+                self._traffic.tuned_failed(attempt, error)
             else:
-                return self._served(request, "tuned", completion, started)
-            self._breaker.record(ok=False)
-        failed_after = self._clock.monotonic() - started
+                return self._traffic.answered(attempt, "tuned", raw)
         try:
-            completion = self._base.complete(messages, options)
-        except Exception as failure:
-            self._observe(request, "base", self._clock.monotonic() - started, error or failure)
+            raw = self._base.complete(messages, attempt.base_options)
+        except BaseException as error:
+            self._traffic.base_failed(attempt, error)
             raise
-        return self._fallback_or_base(request, completion, started, (error, failed_after), (messages, options))
+        return self._traffic.answered(attempt, "base", raw)
 
     async def complete_async(
-        self, messages: Prompt, *, unit: str | int | None = None, options: CompletionOptions = _DEFAULTS
+        self,
+        messages: Any,
+        *,
+        unit: str | int | None = None,
+        options: CompletionOptions = _DEFAULTS,
+        arm: Arm | None = None,
+        request_id: str | None = None,
     ) -> Answer:
         """Answer without blocking the event loop. Like `complete`."""
-        request = self._request(unit)
-        started = self._clock.monotonic()
-        error: Exception | None = None
-        if request.assigned == "tuned" and self._breaker.allows():
+        attempt = self._traffic.begin(messages, unit, options, arm, request_id)
+        if attempt.ticket is not None:
             try:
-                completion = await self._tuned.complete_async(messages, options)
-            except Exception as failure:  # noqa: BLE001  # whatever tuned raises, base answers; it is recorded
-                error = failure
+                raw = await self._deadlines.run_async(
+                    self._tuned.complete_async(messages, attempt.tuned_options), attempt.tuned_seconds
+                )
+            except (KeyboardInterrupt, asyncio.CancelledError):
+                self._traffic.cancelled(attempt)
+                raise
+            except BaseException as error:  # noqa: BLE001  # whatever tuned raises, base answers; it is recorded
+                self._traffic.tuned_failed(attempt, error)
             else:
-                return self._served(request, "tuned", completion, started)
-            self._breaker.record(ok=False)
-        failed_after = self._clock.monotonic() - started
+                return self._traffic.answered(attempt, "tuned", raw)
         try:
-            completion = await self._base.complete_async(messages, options)
-        except Exception as failure:
-            self._observe(request, "base", self._clock.monotonic() - started, error or failure)
+            raw = await self._base.complete_async(messages, attempt.base_options)
+        except BaseException as error:
+            self._traffic.base_failed(attempt, error)
             raise
-        return self._fallback_or_base(request, completion, started, (error, failed_after), (messages, options))
+        return self._traffic.answered(attempt, "base", raw)
+
+    def stream(
+        self,
+        messages: Any,
+        *,
+        unit: str | int | None = None,
+        options: CompletionOptions = _DEFAULTS,
+        arm: Arm | None = None,
+        request_id: str | None = None,
+    ) -> Stream:
+        """Answer in pieces. Like `complete`, but base steps in only until the tuned model's first piece with content.
+
+        An error that comes later surfaces where the pieces are read, and counts against who answered.
+        """
+        attempt = self._traffic.begin(messages, unit, options, arm, request_id)
+        if attempt.ticket is not None:
+            asked, late = attempt.tuned_options, threading.Event()
+
+            def opened() -> Opened:
+                return first_piece(self._tuned.stream(messages, asked), late.is_set)
+
+            try:
+                first = self._deadlines.run(opened, attempt.tuned_seconds)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  # whatever tuned raises, base answers; it is recorded
+                late.set()
+                self._traffic.tuned_failed(attempt, error)
+            else:
+                return self._traffic.streamed(attempt, "tuned", first, Stream)
+        try:
+            rest = self._base.stream(messages, attempt.base_options)
+        except BaseException as error:
+            self._traffic.base_failed(attempt, error)
+            raise
+        return self._traffic.streamed(attempt, "base", Opened((), rest), Stream)
+
+    async def stream_async(
+        self,
+        messages: Any,
+        *,
+        unit: str | int | None = None,
+        options: CompletionOptions = _DEFAULTS,
+        arm: Arm | None = None,
+        request_id: str | None = None,
+    ) -> AsyncStream:
+        """Answer in pieces without blocking the event loop. Like `stream`."""
+        attempt = self._traffic.begin(messages, unit, options, arm, request_id)
+        if attempt.ticket is not None:
+
+            async def opened() -> Opened:
+                return await first_piece_async(await self._tuned.stream_async(messages, attempt.tuned_options))
+
+            try:
+                first = await self._deadlines.run_async(opened(), attempt.tuned_seconds)
+            except (KeyboardInterrupt, asyncio.CancelledError):
+                self._traffic.cancelled(attempt)
+                raise
+            except BaseException as error:  # noqa: BLE001  # whatever tuned raises, base answers; it is recorded
+                self._traffic.tuned_failed(attempt, error)
+            else:
+                return self._traffic.streamed(attempt, "tuned", first, AsyncStream)
+        try:
+            rest = await self._base.stream_async(messages, attempt.base_options)
+        except BaseException as error:
+            self._traffic.base_failed(attempt, error)
+            raise
+        return self._traffic.streamed(attempt, "base", Opened((), rest), AsyncStream)
+
+    # -- beside answers ------------------------------------------------------------------------------------------------
 
     def feedback(self, request_id: str, *, quality: float) -> None:
-        """Tell how good an answer was, even days later.
+        """Tell how good an answer was, even days later; `observations.record_feedback` does so without a router.
 
         Args:
             request_id: Of the answer.
             quality: 0 (useless) to 1.
+
+        Raises:
+            UsageError: The quality is outside 0 to 1.
         """
-        if not 0 <= quality <= 1:
-            raise UsageError(f"quality is {quality}: give 0 (useless) to 1")
-        self._append(Observation(kind="feedback", request_id=request_id, at=self._clock.now(), quality=quality))
+        self._traffic.feedback(request_id, quality)
 
-    def close(self) -> None:
-        """Flush events to the disk."""
-        self._segment.close()
+    @property
+    def health(self) -> RouterHealth:
+        """How this router fares, in this process: losses, breaker, shadows."""
+        return self._traffic.health()
 
-    def _request(self, unit: str | int | None) -> _Request:
-        key = None if unit is None else unit_key(unit)
-        state = self._current()
-        arm: Arm = "base"
-        analyzed = False
-        if key is not None and state is not None:
-            arm, analyzed = state.arm(key)
-        return _Request(id=uuid.uuid4().hex, unit=key, state=state, assigned=arm, analyzed=analyzed)
+    def poll(self) -> None:
+        """Look at the rollout's state now; it is looked at four times a second anyway."""
+        self._traffic.poller.poll()
 
-    def _current(self) -> RolloutState | None:
-        with self._lock:
-            now = self._clock.monotonic()
-            if now - self._read_at >= _POLL_SECONDS:
-                self._state, self._read_at = read_state(self._path), now
-            return self._state
+    def drain(self, seconds: float = DRAIN_SECONDS) -> bool:
+        """Block until every shadow has ended, at most so many seconds; whether that was reached."""
+        return self._traffic.shadows.drain(seconds)
 
-    def _served(self, request: _Request, arm: Arm, completion: Completion, started: float) -> Answer:
-        if arm == "tuned":
-            self._breaker.record(ok=True)
-        self._observe(request, arm, self._clock.monotonic() - started, completion)
-        return Answer(text=completion.text, arm=arm, request_id=request.id, completion=completion)
+    def close(self, timeout: float = DRAIN_SECONDS) -> None:
+        """Drain shadows and events for at most so many seconds; the rest is recorded as abandoned."""
+        self._traffic.close(timeout)
 
-    def _fallback_or_base(
-        self,
-        request: _Request,
-        completion: Completion,
-        started: float,
-        failure: tuple[Exception | None, float],
-        asked: tuple[Prompt, CompletionOptions],
-    ) -> Answer:
-        error, failed_after = failure
-        if error is not None:
-            self._observe(request, "base", failed_after, error)
-        else:
-            self._observe(request, "base", self._clock.monotonic() - started, completion)
-            if request.assigned == "base" and request.state is not None and request.state.shadowed(request.id):
-                self.shadows.submit(self._shadow(request, *asked))
-        return Answer(text=completion.text, arm="base", request_id=request.id, completion=completion)
+    async def aclose(self, timeout: float = DRAIN_SECONDS) -> None:
+        """Like `close`, without blocking the event loop."""
+        await self._traffic.aclose(timeout)
 
-    def _shadow(self, request: _Request, messages: Prompt, options: CompletionOptions) -> Callable[[], None]:
-        def answer() -> None:
-            started = self._clock.monotonic()
-            try:
-                outcome = self._tuned.complete(messages, options)
-            except Exception as failure:
-                self._observe(request, "tuned", self._clock.monotonic() - started, failure, shadow=True)
-                raise
-            self._observe(request, "tuned", self._clock.monotonic() - started, outcome, shadow=True)
+    def __enter__(self) -> Self:
+        """Use as a context manager to drain it at the end."""
+        return self
 
-        return answer
-
-    def _observe(
-        self, request: _Request, served: Arm, latency: float, outcome: Completion | Exception, *, shadow: bool = False
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        state = request.state
-        failed = isinstance(outcome, Exception)
-        usage = None if isinstance(outcome, Exception) else outcome.usage
-        # What an open breaker kept from tuned says nothing about tuned.
-        withheld = request.assigned != served and not failed and not shadow
-        prices = self._prices[served]
-        self._append(
-            Observation(
-                kind="shadow" if shadow else "exposure",
-                request_id=request.id,
-                at=self._clock.now(),
-                unit=request.unit,
-                stage=state.stage if state else 0,
-                share=state.share if state else 0.0,
-                assigned=request.assigned,
-                served=served,
-                analyzed=request.analyzed and not withheld,
-                latency=latency,
-                cost_usd=prices.cost(usage) if prices.known and usage is not None else None,
-                error=type(outcome).__name__ if failed else None,
-            )
-        )
+        """Drain."""
+        self.close()
 
-    def _append(self, event: Observation) -> None:
-        try:
-            self._segment.append(event)
-        except OSError:  # a full disk must not keep users from their answers: the loss is counted
-            with self._lock:
-                self.lost_events += 1
+    async def __aenter__(self) -> Self:
+        """Use as a context manager to drain it at the end."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Drain."""
+        await self.aclose()

@@ -131,8 +131,8 @@ def test_a_shadow_that_hangs_or_fails_changes_nothing_for_users(rollout: Rollout
     served = router(rollout, clock, tuned=hang)
     assert [served.complete("hi", unit=unit).text for unit in range(30)] == ["old"] * 30
     release.set()
-    served.shadows.drain()
-    assert served.shadows.counts == {"accepted": 30, "failed": 30}
+    assert served.drain()
+    assert served.health.shadows == {"sampled": 30, "failed": 30}
     shadowed = [event for event in events(rollout, served) if event.kind == "shadow"]
     assert (len(shadowed), {event.error for event in shadowed}) == (30, {"RuntimeError"})
 
@@ -148,7 +148,7 @@ def test_a_full_disk_costs_events_and_no_answers(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
         assert served.complete("hi", unit=1).text == "old"
-    assert served.lost_events == 1
+    assert served.health.waiting_events == 1
 
 
 def test_feedback_finds_its_answer(rollout: Rollout, clock: FakeClock) -> None:
