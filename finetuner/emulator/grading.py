@@ -39,7 +39,7 @@ def grade(grader: JsonObject, sample: str, item: JsonObject) -> JsonObject:
     begun = time.perf_counter()
     reward = _reward(grader, sample, item)
     unknown = [name for name in _names(grader) if _lookup(name, sample, item) is None]
-    errors: JsonObject = {name: False for name in _ERRORS} | {name: None for name in _DETAILS}
+    errors: JsonObject = {**dict.fromkeys(_ERRORS, False), **dict.fromkeys(_DETAILS)}
     return {
         "reward": reward,
         "metadata": {
