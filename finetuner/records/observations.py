@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 
 import attrs
-from sqlalchemy import func, insert, select
+from sqlalchemy import Insert, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from finetuner.records.journal import Journal
 from finetuner.records.tables import observations
@@ -51,7 +52,8 @@ class ObservationRecords:
                 if last is None or event.offset > last
             ]
             if fresh:
-                connection.execute(insert(observations), fresh)
+                # Several hosts may fold one folder at once: whoever comes second changes nothing.
+                connection.execute(_insert_once(connection.dialect.name), fresh)
         return len(fresh)
 
     def bodies(self, rollout: str) -> tuple[str, ...]:
@@ -63,3 +65,8 @@ class ObservationRecords:
         )
         with self.journal.transaction() as connection:
             return tuple(connection.execute(statement).scalars())
+
+
+def _insert_once(dialect: str) -> Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(observations).on_conflict_do_nothing()

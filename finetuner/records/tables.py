@@ -1,6 +1,6 @@
 """The journal's tables. JSON columns hold attrs objects as `_core.codec` writes them."""
 
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -98,7 +98,7 @@ observations = Table(
     metadata,
     Column("rollout", String(128), primary_key=True),
     Column("segment", String(128), primary_key=True),
-    Column("offset", Integer, primary_key=True),  # bytes: an event is folded once, by where it stands
+    Column("offset", BigInteger, primary_key=True),  # bytes: an event is folded once, by where it stands
     Column("kind", String(16), nullable=False),
     Column("request_id", String(64), index=True),
     Column("body", Text, nullable=False),
