@@ -10,8 +10,8 @@ from finetuner._core.types import Json, JsonObject
 from finetuner.data.examples import Message, ToolCall
 from finetuner.data.formats import vertex as wire
 from finetuner.errors import DataFormatError
-from finetuner.providers.lenient import as_list, as_object, as_text, as_whole
-from finetuner.providers.ports import Completion, CompletionChunk, CompletionOptions, Usage
+from finetuner.providers.lenient import as_list, as_number, as_object, as_text, as_whole
+from finetuner.providers.ports import Completion, CompletionChunk, CompletionOptions, TokenLogprob, Usage
 from finetuner.providers.vertex.failures import VERTEX, rejected, unexpected
 
 _REASONS: Final[Mapping[str, str]] = {
@@ -27,7 +27,7 @@ _REASONS: Final[Mapping[str, str]] = {
 
 
 def request(messages: Sequence[Message], options: CompletionOptions, generation: Mapping[str, Json]) -> JsonObject:
-    """The body of a request: `systemInstruction`, `contents`, `tools`, `generationConfig`.
+    """The body of a request: `systemInstruction`, `contents`, `tools`, `toolConfig`, `generationConfig`.
 
     Args:
         messages: What to answer.
@@ -42,12 +42,15 @@ def request(messages: Sequence[Message], options: CompletionOptions, generation:
         "maxOutputTokens": options.max_tokens,
         "seed": options.seed,
         "stopSequences": list(options.stop) or None,
+        "responseLogprobs": options.logprobs or None,
         "responseMimeType": None if options.response_schema is None else "application/json",
         "responseJsonSchema": None if options.response_schema is None else dict(options.response_schema),
     }
     body = prompt(messages)
     if options.tools:
         body["tools"] = [{"functionDeclarations": [_declared(tool) for tool in options.tools]}]
+    if options.tool_choice is not None:
+        body["toolConfig"] = {"functionCallingConfig": _choice(options.tool_choice)}
     config = {name: value for name, value in optional.items() if value is not None}
     return body | {"generationConfig": config | dict(generation)}
 
@@ -85,6 +88,7 @@ def completion(raw: JsonObject, *, model: str, latency: float) -> Completion:
         request_id=as_text(raw.get("responseId")),
         tool_calls=calls,
         refusal=f"the prompt was blocked: {blocked}" if blocked else None,
+        logprobs=_logprobs(candidate or {}),
     )
 
 
@@ -104,6 +108,7 @@ class StreamEnd:
 
     finish_reason: str | None = None
     usage: Usage | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
     def take(self, raw: JsonObject) -> str:
         """The text of a piece, its finish reason and usage noted."""
@@ -112,6 +117,7 @@ class StreamEnd:
         blocked = as_object(raw.get("promptFeedback")).get("blockReason")
         candidate = _first(raw) or {}
         self.finish_reason = _reason(candidate) or ("content_filter" if blocked else self.finish_reason)
+        self.tool_calls += _calls(candidate, start=len(self.tool_calls))
         return _text(candidate)
 
     def last(self) -> CompletionChunk:
@@ -122,7 +128,8 @@ class StreamEnd:
         """
         if self.finish_reason is None:
             raise unexpected(VERTEX, "the stream ended before the answer did; ask again", retryable=True)
-        return CompletionChunk(finish_reason=self.finish_reason, usage=self.usage)
+        reason = "tool_calls" if self.tool_calls and self.finish_reason == "stop" else self.finish_reason
+        return CompletionChunk(finish_reason=reason, usage=self.usage, tool_calls=self.tool_calls)
 
 
 def _first(raw: JsonObject) -> JsonObject | None:
@@ -139,7 +146,7 @@ def _text(candidate: JsonObject) -> str:
     return "".join(as_text(part.get("text")) or "" for part in _parts(candidate))
 
 
-def _calls(candidate: JsonObject) -> tuple[ToolCall, ...]:
+def _calls(candidate: JsonObject, start: int = 0) -> tuple[ToolCall, ...]:
     calls = [as_object(part["functionCall"]) for part in _parts(candidate) if part.get("functionCall")]
     return tuple(
         ToolCall(
@@ -147,8 +154,20 @@ def _calls(candidate: JsonObject) -> tuple[ToolCall, ...]:
             name=as_text(call.get("name")) or "",
             arguments=canonical(as_object(call.get("args"))).decode(),
         )
-        for number, call in enumerate(calls)
+        for number, call in enumerate(calls, start)
     )
+
+
+def _logprobs(candidate: JsonObject) -> tuple[TokenLogprob, ...]:
+    chosen = map(as_object, as_list(as_object(candidate.get("logprobsResult")).get("chosenCandidates")))
+    known = ((str(each.get("token", "")), as_number(each.get("logProbability"))) for each in chosen)
+    return tuple(TokenLogprob(token, value) for token, value in known if value is not None)
+
+
+def _choice(choice: str) -> JsonObject:
+    """Which function must be called: Gemini's modes, or one allowed name."""
+    mode = {"auto": "AUTO", "none": "NONE", "required": "ANY"}.get(choice)
+    return {"mode": mode} if mode else {"mode": "ANY", "allowedFunctionNames": [choice]}
 
 
 def _reason(candidate: JsonObject) -> str | None:

@@ -26,6 +26,7 @@ VERTEX: Final = "Vertex AI"
 STORAGE: Final = "Cloud Storage"
 
 _TOKENS: Final = re.compile(r"\bya29\.[A-Za-z0-9_.-]+|\bAIza[A-Za-z0-9_-]{10,}")
+_USER: Final = re.compile(r"//[^/@\s]*@")
 _CLIENT: Final = 400
 _SERVER: Final = 500
 _LOGIN: Final = "Run: gcloud auth application-default login"
@@ -122,7 +123,9 @@ def timed_out(service: str) -> ProviderError:
 def unreachable(service: str, address: str, said: str, secret: str | None = None) -> ProviderError:
     """No connection, or one that broke."""
     where = "STORAGE_EMULATOR_HOST" if service == STORAGE else "FINETUNER_VERTEX_ENDPOINT"
-    message = f"{service} can't be reached at {address}: {clean(said, secret)}. Look at the network and at {where}"
+    message = (
+        f"{service} can't be reached at {clean(address)}: {clean(said, secret)}. Look at the network and at {where}"
+    )
     return ProviderConnectionError(message, provider=NAME, retryable=True)
 
 
@@ -138,5 +141,5 @@ def rejected(message: str, *, code: str = "invalid_request") -> RequestRejectedE
 
 
 def clean(text: str, secret: str | None = None) -> str:
-    """A service's words on one line, cut, and without tokens."""
-    return redacted(_TOKENS.sub("[token]", text), secret)
+    """A service's words on one line, cut, and without tokens, nor a user and password in an address."""
+    return redacted(_USER.sub("//", _TOKENS.sub("[token]", text)), secret)

@@ -124,11 +124,11 @@ def headers_of(answer: Any) -> Mapping[str, str]:
 
 def _answer_of_api(error: Any) -> Answer:
     body = as_object(None if error.response is None else body_of(error.response))
-    status = as_text(as_object(body.get("error")).get("status"))
+    told = as_object(body.get("error"))
     return Answer(
         status=int(error.code or 0),
-        message=str(error.message),
-        code=as_text(error.reason) or status,
+        message=as_text(told.get("message")) or str(error.message),
+        code=as_text(error.reason) or as_text(told.get("status")),
         headers=headers_of(error.response),
     )
 
