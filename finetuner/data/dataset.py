@@ -1,7 +1,6 @@
 """The data set: a view of examples, never a list of them in memory."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,35 +9,35 @@ from typing import Self, overload
 import attrs
 import numpy as np
 
-from finetuner.data import duplicates, formats, rebalancing, sampling, splitting
+from finetuner._core.hashing import file_sha256
+from finetuner._core.types import Json
+from finetuner.data import formats
 from finetuner.data.analysis import Analysis, analyze
 from finetuner.data.checks.report import Collector, ValidationReport
 from finetuner.data.checks.rules import rules_for
 from finetuner.data.checks.run import check
 from finetuner.data.examples import Example
 from finetuner.data.formats import plain
-from finetuner.data.labels import respelling
+from finetuner.data.lineage import Entry, Lineage, Parent, describe, fingerprint, inherited, record_digest
 from finetuner.data.logs import read_logs
-from finetuner.data.ports import Flagged, Rows
-from finetuner.data.privacy import redact_example
+from finetuner.data.mixing import mixed
+from finetuner.data.ports import Rows
 from finetuner.data.problems import Problem
 from finetuner.data.quality import ExampleJudge, Review, review
-from finetuner.data.rebalancing import How
 from finetuner.data.rows import Change, View
+from finetuner.data.shaping import Shaping
 from finetuner.data.sources.files import open_source
 from finetuner.data.sources.source import Table
-from finetuner.data.splitting import Split
 from finetuner.data.tokens import TokenCounts, count_dataset, count_example
-from finetuner.data.writing import write_examples
+from finetuner.data.writing import LAYOUTS, wire_of, write_examples
 from finetuner.errors import DataFormatError, InvalidDataError
 
-_FINGERPRINT = b"finetuner-dataset-v1\n"
 _SAMPLED = 100
 _PROMPT_DIGITS = 16
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Dataset:
+class Dataset(Shaping):
     """Examples of a file, a folder, or memory, read when they are asked for.
 
     A data set never changes: verbs return a new view of the same source. Iterating twice gives the same examples.
@@ -46,11 +45,14 @@ class Dataset:
     Attributes:
         source: The path, or another name for people.
         format: Name of the wire format in which it is written by default; None lets `write` choose.
+        lineage: What was done to it since it was loaded, and under which license it stands.
     """
 
     source: str
     format: str | None = None
+    lineage: Lineage = attrs.field(default=Lineage(), repr=False)
     _view: View = attrs.field(repr=False, alias="view")
+    _parents: "tuple[Dataset, ...]" = attrs.field(default=(), repr=False, alias="parents")
 
     # -- touch: from files and back ------------------------------------------------------------------------------------
 
@@ -111,6 +113,32 @@ class Dataset:
         return cls(source=name, view=View.of(records, None, plain.from_record))
 
     @classmethod
+    def mix(
+        cls, parts: "Mapping[Dataset, float]", size: int | None = None, seed: int = 0, name: str = "mix"
+    ) -> "Dataset":
+        """Several data sets as one, in the shares of their weights.
+
+        Args:
+            parts: The data sets with their weights, in any unit: `{own: 3, open_data: 1}`.
+            size: How many examples; by default as many as there can be without repeating one.
+            seed: Another seed gives another choice and order.
+            name: For people.
+
+        Raises:
+            UsageError: A weight isn't above 0, or a data set is empty.
+        """
+        sets, weights = tuple(parts), tuple(parts.values())
+        source = mixed(sets, weights, size, seed, name)
+        lineage = inherited([one.lineage for one in sets])
+        parameters: dict[str, Json] = {"weights": list(weights), "size": size, "seed": seed}
+        return cls(
+            source=name,
+            lineage=lineage.then("mix", parameters, len(source)),
+            view=View.of(source, None, plain.from_record),
+            parents=sets,
+        )
+
+    @classmethod
     def from_logs(cls, path: str | Path, sample: int | None = None, seed: int = 0) -> "Dataset":
         """The good requests and answers of production logs; `extract` also tells what was left out, and why.
 
@@ -124,13 +152,14 @@ class Dataset:
         """
         return extract(path, sample=sample, seed=seed).dataset
 
-    def write(self, path: str | Path, format: str | None = None) -> Path:
+    def write(self, path: str | Path, format: str | None = None, *, manifest: bool = True) -> Path:
         """Write all examples to a file, which is replaced only when all are written.
 
         Args:
-            path: `.jsonl`, `.json`, `.csv` (format `plain` only), also with `.gz`.
+            path: `.jsonl`, `.json`, `.toon`, `.csv` (format `plain` only), also with `.gz`.
             format: Wire format; by default the one of `convert()`, else OpenAI's. Metadata is written by `finetuner`
                 and `plain` only: providers refuse keys that they don't know.
+            manifest: Whether `manifest.json` beside it says what the data is and how it came to be.
 
         Returns:
             The path.
@@ -138,7 +167,33 @@ class Dataset:
         Raises:
             DataFormatError: An example can't be held by the format; the message names its file, line and field.
         """
-        return write_examples(self, Path(path), format or self.format)
+        written = write_examples(self, Path(path), format or self.format)
+        if manifest:
+            describe(written, self._entry(written, format or self.format))
+        return written
+
+    def _entry(self, path: Path, format: str | None) -> Entry:
+        digests, _ = self._hashes
+        return Entry(
+            format=format if format in LAYOUTS else wire_of(self, format).NAME,
+            examples=len(self),
+            fingerprint=fingerprint(digests),
+            unordered_fingerprint=fingerprint(sorted(digests)),
+            sha256=file_sha256(path),
+            bytes=path.stat().st_size,
+            license=self.lineage.license,
+            license_known=self.lineage.license_known,
+            origin=self.lineage.origin,
+            parents=tuple(parent._as_parent() for parent in self._parents or (self,)),  # noqa: SLF001  # its own kind
+            steps=self.lineage.steps,
+        )
+
+    def _as_parent(self) -> Parent:
+        try:
+            own: str | None = self.fingerprint
+        except DataFormatError:  # a line can't be read; what was made of the others is no less true
+            own = None
+        return Parent(source=self.source, fingerprint=own, examples=len(self), license=self.lineage.license)
 
     # -- a sequence ----------------------------------------------------------------------------------------------------
 
@@ -171,26 +226,31 @@ class Dataset:
     def fingerprint(self) -> str:
         """What a model would learn from it, as 64 hexadecimal digits: the same content in the same order.
 
-        SHA-256 over `finetuner-dataset-v1`, a newline, and the 32 bytes of each example's `content_hash` in order.
-        Metadata is left out: providers never see it, so it doesn't change a training.
+        SHA-256 over `finetuner-dataset-v1`, a newline, and for each example in order the 32 bytes of the SHA-256 of
+        its canonical line (RFC 8785). Metadata is left out: providers never see it, so it doesn't change a training.
 
         Raises:
             DataFormatError: At the first line that can't be read.
         """
-        return self._hashes[0]
+        return fingerprint(self._hashes[0])
+
+    @property
+    def unordered_fingerprint(self) -> str:
+        """As `fingerprint`, and the same for any order of the examples.
+
+        Raises:
+            DataFormatError: At the first line that can't be read.
+        """
+        return fingerprint(sorted(self._hashes[0]))
 
     def prompt_hashes(self) -> tuple[str, ...]:
         """16 hexadecimal digits for the prompt of each example, in order: equal for the same request."""
         return self._hashes[1]
 
     @cached_property
-    def _hashes(self) -> tuple[str, tuple[str, ...]]:
-        digest = hashlib.sha256(_FINGERPRINT)
-        prompts: list[str] = []
-        for example in self:
-            digest.update(bytes.fromhex(example.content_hash))
-            prompts.append(example.prompt_hash[:_PROMPT_DIGITS])
-        return digest.hexdigest(), tuple(prompts)
+    def _hashes(self) -> tuple[tuple[bytes, ...], tuple[str, ...]]:
+        pairs = [(record_digest(example), example.prompt_hash[:_PROMPT_DIGITS]) for example in self]
+        return tuple(digest for digest, _ in pairs), tuple(prompt for _, prompt in pairs)
 
     def check(self, provider: str, model: str | None = None, on: date | None = None) -> ValidationReport:
         """All problems that a provider would have with the data; never raises for bad data.
@@ -237,100 +297,52 @@ class Dataset:
 
     # -- shape: new views ----------------------------------------------------------------------------------------------
 
-    def select(self, rows: Rows, /) -> Self:
-        """The rows of these numbers, in this order.
+    def derived(
+        self, verb: str, parameters: Mapping[str, Json], rows: Rows | None = None, change: Change | None = None
+    ) -> Self:
+        """A view with these rows (all by default) and this change; the step is kept in the lineage."""
+        view = self._view if rows is None else self._view.select(rows)
+        return attrs.evolve(
+            self,
+            view=view if change is None else view.changed(change),
+            lineage=self.lineage.then(verb, parameters, len(view)),
+            parents=self._parents or (self,),
+        )
+
+    def with_license(self, license: str | None = None, origin: str | None = None) -> Self:
+        """The same data, with what is known about its use.
 
         Args:
-            rows: 0-based, shape `(n,)`; a number may occur more than once.
+            license: An SPDX expression, such as `CC-BY-4.0` or `LicenseRef-Internal`.
+            origin: Where the data comes from, in words or as an address.
 
         Raises:
-            UsageError: A number is out of range.
+            UsageError: The license is no SPDX expression.
         """
-        return attrs.evolve(self, view=self._view.select(rows))
+        return attrs.evolve(self, lineage=self.lineage.licensed(license, origin))
 
-    def filter(self, keep: Callable[[Example], bool]) -> Self:
-        """Only the examples for which `keep` is true."""
-        return self.select(np.flatnonzero([bool(keep(example)) for example in self]).astype(np.int64))
-
-    def map(self, change: Change) -> Self:
-        """Each example changed by a pure function, which is called whenever the example is read."""
-        return attrs.evolve(self, view=self._view.changed(change))
-
-    def drop(self, what: Flagged | Iterable[int]) -> Self:
-        """Without some rows.
-
-        Args:
-            what: A report of `check()` (its rows with errors), a `Review` (its flagged rows), or 0-based row numbers.
-        """
-        rows = what.rows if isinstance(what, Flagged) else np.fromiter(what, dtype=np.int64)
-        return self.select(np.setdiff1d(np.arange(len(self), dtype=np.int64), rows))
-
-    def dedupe(self, near: float | None = None) -> Self:
-        """Without examples that repeat an earlier one; with `near` (0 to 1) also without those that nearly do."""
-        return self.select(duplicates.find(self, near).keep)
-
-    def redact(self) -> Self:
-        """With personal data and secrets replaced by placeholders such as `<EMAIL_1>`; names aren't found."""
-        return self.map(redact_example)
-
-    def harmonize(self, labels: Iterable[str] = (), merge: Mapping[str, str] | None = None) -> Self:
-        """With every label spelled one way: `Billing`, `billing ` and `BILLING.` become `billing`.
-
-        Args:
-            labels: How labels are spelled; by default as the system prompt names them, else as most rows do.
-            merge: Labels that mean another one, such as `{"invoice": "billing"}`.
-
-        Raises:
-            UsageError: The answers are free text, and no labels are given.
-        """
-        return self.map(respelling(self, labels, merge))
-
-    def rebalance(self, how: How = "oversample", seed: int = 0) -> Self:
-        """With every label equally frequent. For training data only: validation and test keep the real mix.
-
-        Raises:
-            UsageError: There is no such way.
-        """
-        return self.select(rebalancing.rows(self, how, seed))
-
-    def sample(self, n: int, stratify: str | None = None, seed: int = 0) -> Self:
-        """Some of the examples, chosen by content and seed.
-
-        Args:
-            n: How many.
-            stratify: Keep the mix of `label`, or of a key of the metadata.
-            seed: Another seed gives another sample.
-        """
-        return self.select(sampling.rows(self, n, stratify, seed))
-
-    def split(
-        self,
-        train: float = 80,
-        val: float = 10,
-        test: float = 10,
-        *,
-        stratify: str | None = "label",
-        group: str | None = None,
-        time: str | None = None,
-        seed: int = 0,
-    ) -> Split[Self]:
-        """Train, validation and test that share no request, near copy or group. See `finetuner.data.splitting`."""
-        return splitting.split(self, train, val, test, stratify=stratify, group=group, time=time, seed=seed)
-
-    def convert(self, format: str) -> Self:
+    def convert(self, format: str, *, skip: bool = False) -> Self:
         """The same examples, to be written in another format; each row is tried.
+
+        Args:
+            format: A name of `finetuner.data.formats`, or `json` or `toon` for a file of that kind.
+            skip: Leave out the rows that the format can't hold.
 
         Raises:
             UnknownNameError: There is no such format.
             InvalidDataError: The format can't hold some rows; `.report` says which and why.
         """
-        wire, found = formats.get(format), Collector()
+        report = self.holds(format)
+        return attrs.evolve(self.drop(report) if skip else self._unless_errors(report), format=format)
+
+    def holds(self, format: str) -> ValidationReport:
+        """Which rows a format can't hold, and why: what `convert` checks; never raises for bad data."""
+        wire, found = wire_of(self, format), Collector()
         for index in range(len(self)):
             record = self._view.record(index, wire)
             if isinstance(record, Problem):
                 found.add([record], file=self.file(index), line=self.line(index), row=index)
-        report = found.report(source=self.source, provider=format, model=None, format=format, examples=len(self))
-        return attrs.evolve(self._unless_errors(report), format=format)
+        return found.report(source=self.source, provider=format, model=None, format=format, examples=len(self))
 
     def _unless_errors(self, report: ValidationReport) -> Self:
         if not report.ok:

@@ -14,12 +14,15 @@ from finetuner.data.sources.parquet import ParquetRows
 from finetuner.data.sources.remote import fetch
 from finetuner.data.sources.source import Chain, Source
 from finetuner.data.sources.tables import csv_table, json_table
+from finetuner.data.sources.toon import toon_table
 from finetuner.errors import DataFormatError
 
 STANDARD_INPUT: Final = "-"
 _COMPRESSED: Final = (".gz", ".zst")
 _LINES: Final = (".jsonl", ".ndjson")
-_SUFFIXES: Final = (*_LINES, ".json", ".csv", ".tsv", ".parquet")
+_TOON: Final = ".toon"
+_MANIFEST: Final = "manifest.json"  # says what the other files are, and is no data itself
+_SUFFIXES: Final = (*_LINES, ".json", ".csv", ".tsv", ".parquet", _TOON)
 _DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 _PARQUET: Final = b"PAR1"
 _HEAD: Final = 64 * 1024
@@ -91,7 +94,8 @@ def _expand(path: str | Path) -> list[Path]:
 
 def _is_data(path: Path) -> bool:
     """Whether a file of a folder is read: a known kind, and not hidden."""
-    return _suffix(path.name) in _SUFFIXES and not any(part.startswith(".") for part in path.parts)
+    hidden = path.name == _MANIFEST or any(part.startswith(".") for part in path.parts)
+    return _suffix(path.name) in _SUFFIXES and not hidden
 
 
 def _suffix(name: str) -> str:
@@ -124,15 +128,16 @@ def _open(path: Path, name: str) -> Source:
 
 def _lines_for_sure(head: bytes, suffix: str) -> bool:
     """Whether a file need not be read whole to tell that it holds JSON lines."""
-    return suffix not in (".json", *_DELIMITERS) and head.lstrip(_SPACE)[:1] in (b"{", b"")
+    return suffix not in (".json", _TOON, *_DELIMITERS) and head.lstrip(_SPACE)[:1] in (b"{", b"")
 
 
 def _recognized(text: Bytes, *, name: str, size: int | None, suffix: str) -> Source:
     """The records of a text, by its name and its first characters."""
     head = text.read(0, _HEAD).lstrip(_SPACE)
     delimiter = _DELIMITERS.get(suffix) or _delimiter(head, suffix)
-    if delimiter is not None:
-        return csv_table(in_memory(text), name=name, delimiter=delimiter, size=size)
+    if suffix == _TOON or delimiter is not None:
+        data = in_memory(text)
+        return csv_table(data, name=name, delimiter=delimiter, size=size) if delimiter else toon_table(data, name=name)
     if suffix != ".json" and not head.startswith(b"["):
         return lines_of(text, name=name, size=size)
     if suffix == ".json" and not (head.startswith(b"{") and b"\n" in head):
