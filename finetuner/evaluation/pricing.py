@@ -52,6 +52,18 @@ class Pricing:
         free = bool(catalog.models) and all(known.prices.input == known.prices.output == 0 for known in catalog.models)
         return cls(Prices(input=0.0, output=0.0) if free else None)
 
+    def batched(self) -> "Pricing":
+        """The prices through the batch interface; the usual ones where the catalog has no others."""
+        if self.prices is None or self.prices.batch_input is None or self.prices.batch_output is None:
+            return self
+        lower = attrs.evolve(
+            self.prices,
+            input=self.prices.batch_input,
+            cached_input=self.prices.batch_input,
+            output=self.prices.batch_output,
+        )
+        return Pricing(lower)
+
     @property
     def known(self) -> bool:
         """Whether there is a price."""

@@ -12,10 +12,11 @@ from finetuner._core import codec
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner._core.concurrency import ConcurrencyPolicy
 from finetuner._core.hashing import json_sha256, sha256
-from finetuner._core.types import Json
+from finetuner._core.types import Json, JsonObject
 from finetuner._core.workspace import Workspace
 from finetuner.data.examples import Example
 from finetuner.errors import UsageError
+from finetuner.evaluation.batching import BatchWork, run_batches, run_batches_async
 from finetuner.evaluation.budget import NOTHING, Budget, Limits, Spent
 from finetuner.evaluation.execution import Outcome, Progress, Work, run_here, run_tasks, run_threads
 from finetuner.evaluation.judge import Judge
@@ -27,7 +28,7 @@ from finetuner.evaluation.pricing import Pricing
 from finetuner.evaluation.results import Counts, Evaluation, Latency, ScoredRow
 from finetuner.evaluation.scoring import Scale, confusion, grades, scored_row, summarize
 from finetuner.providers.model import Answerer, Model
-from finetuner.providers.ports import Completion, CompletionOptions
+from finetuner.providers.ports import BatchRequest, Completion, CompletionOptions
 from finetuner.records.answer_log import AnswerLog
 from finetuner.records.evaluations import EvaluationRecords
 from finetuner.records.jobs import JobRecords
@@ -59,6 +60,7 @@ class EvaluateOptions(TypedDict, total=False):
     on_progress: OnProgress | None
     allow_training_rows: bool
     cache: bool
+    batch: bool
     clock: Clock
 
 
@@ -82,6 +84,7 @@ class Settings:
         allow_training_rows: Score rows that the model was trained on.
         cache: Whether an answer that another evaluation has to the same request serves again. Only repeatable requests
             (temperature 0, or a seed) are cached.
+        batch: Ask through the provider's batch interface: cheaper, and within a day.
         clock: Time.
     """
 
@@ -98,6 +101,7 @@ class Settings:
     on_progress: OnProgress | None = None
     allow_training_rows: bool = False
     cache: bool = True
+    batch: bool = False
     clock: Clock = SYSTEM_CLOCK
 
     def __attrs_post_init__(self) -> None:
@@ -160,7 +164,8 @@ class Session:
         if not examples:
             raise UsageError(f"{data.source} has no rows to evaluate")
         pricing = priced(connected, records.journal, settings.max_usd)
-        own_id = evaluation_id(connected, data, settings.options)
+        pricing = pricing.batched() if settings.batch else pricing
+        own_id = evaluation_id(connected, data, settings.options, batch=settings.batch)
         kept = records.answers(own_id, Completion)
         session = cls(
             id=own_id,
@@ -185,6 +190,9 @@ class Session:
 
     def ask(self) -> dict[int, Outcome[Completion]]:
         """Make the calls that are left, each answer kept as it comes."""
+        if self.settings.batch:
+            with self._begun() as log:
+                return run_batches(self._batches(log))
         if self.model.provider.bulk is not None:
             return run_here(self.ask_async)
         with self._begun() as log:
@@ -193,6 +201,8 @@ class Session:
     async def ask_async(self) -> dict[int, Outcome[Completion]]:
         """Like `ask`, without blocking the event loop."""
         with self._begun() as log:
+            if self.settings.batch:
+                return await run_batches_async(self._batches(log))
             async with self.model.bulk(self.settings.concurrency) as answerer:
                 return (await run_tasks(self._work(log, answerer))).outcomes
 
@@ -222,6 +232,23 @@ class Session:
             policy=settings.policy,
             clock=settings.clock,
             advanced=self._reporter(),
+        )
+
+    def _batches(self, log: AnswerLog) -> BatchWork:
+        batches = self.model.provider.batches
+        if batches is None:
+            raise UsageError(f"{self.model.reference.provider} has no batch interface; leave batch out")
+
+        def request(row: int) -> BatchRequest:
+            return BatchRequest(id=str(row), messages=self.examples[row].prompt, options=self._options(row))
+
+        return BatchWork(
+            evaluation=self.id,
+            model=self.model.reference.model,
+            batches=batches,
+            total=len(self.examples),
+            request=request,
+            work=self._work(log, self.model),
         )
 
     def _with_reused(self) -> "Session":
@@ -315,10 +342,12 @@ class Session:
         return report
 
 
-def evaluation_id(model: Model, data: LabeledData, options: CompletionOptions) -> str:
+def evaluation_id(model: Model, data: LabeledData, options: CompletionOptions, *, batch: bool = False) -> str:
     """64 hexadecimal digits: the same model, data and options have the same, whatever the metrics."""
+    way: JsonObject = {"batch": True} if batch else {}
     return json_sha256(
-        {
+        way
+        | {
             "version": 1,
             "model": str(model),
             "dataset": data.fingerprint,
