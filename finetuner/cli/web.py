@@ -1,14 +1,17 @@
-"""`review-app` and `dashboard`: pages on this machine."""
+"""`review-app`, `dashboard` and `serve`: pages and servers on this machine."""
 
 import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finetuner._core.extras import require
-from finetuner.cli import output
+from finetuner.cli import names, output
 from finetuner.cli.options import AsJson, Format, Place
+
+if TYPE_CHECKING:
+    from finetuner.web.gateway import Service
 
 Port = Annotated[int, typer.Option(min=1, max=65_535, help="Port on 127.0.0.1.")]
 
@@ -72,3 +75,43 @@ def dashboard(port: Port = 8322, workspace: Place = None, as_json: AsJson = Fals
     output.result(server.address(port, token), {"address": server.address(port, token)}, as_json=as_json)
     output.advice("end with Ctrl-C")
     server.serve(server.application(pages.routes(Journal.open(workspace)), token=token), port)
+
+
+def serve(
+    name: Annotated[str, typer.Argument(help="A rollout's name, or a model.")],
+    port: Port = 8323,
+    token: Annotated[
+        str | None, typer.Option(envvar="FINETUNER_TOKEN", help="What clients must show; a random one by default.")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="For a model's name that doesn't say it.")] = None,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a rollout or a model to any OpenAI client; `user` in the request is the unit of the rollout."""
+    require("starlette", extra="web", feature="the server")
+    from finetuner.errors import FinetunerError
+    from finetuner.web import gateway, server
+
+    shown = token or server.new_token()
+    address = f"http://{server.HOST}:{port}/v1"
+    service = _service(name, provider, workspace)
+    value = {"OPENAI_BASE_URL": address, "OPENAI_API_KEY": shown}
+    output.result("\n".join(f"export {key}={text}" for key, text in value.items()), value, as_json=as_json)
+    output.advice(f"serving {service.name}; feedback: POST {address}/feedback; end with Ctrl-C")
+    app = server.application(gateway.routes(service), token=shown, errors={FinetunerError: gateway.refused})
+    try:
+        server.serve(app, port)
+    finally:
+        service.close()
+
+
+def _service(name: str, provider: str | None, workspace: str | None) -> "Service":
+    from finetuner.deployment.rollout import Rollout
+    from finetuner.deployment.router import Router
+    from finetuner.records.journal import Journal
+    from finetuner.records.rollouts import RolloutRecords
+    from finetuner.web.gateway import ModelService, RolloutService
+
+    if name in RolloutRecords(Journal.open(workspace)).names():
+        return RolloutService(name, Router(Rollout.get(name, store=workspace)))
+    return ModelService(names.model(name, workspace, provider))
