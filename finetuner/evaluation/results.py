@@ -120,7 +120,7 @@ class Evaluation:
         model: `provider:model`.
         dataset: The data set's fingerprint.
         source: Where the data came from.
-        task: `classification` or `generation`.
+        task: `classification`, `generation`, `json` or `tools`.
         primary: Name of the metric that decides whether an answer is right.
         metrics: Values with their intervals by name; empty where no row has an answer.
         counts: Where every row went.

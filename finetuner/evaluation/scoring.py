@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from finetuner._core import codec
-from finetuner._core.types import Json
 from finetuner.data.examples import Example, ToolCall
 from finetuner.evaluation.metrics.classification import ConfusionMatrix
 from finetuner.evaluation.metrics.grading import Case, Grade, Metric
-from finetuner.evaluation.metrics.json_validity import is_json
 from finetuner.evaluation.metrics.labels import closed_set
-from finetuner.evaluation.metrics.registry import MetricLike, Task, choose
+from finetuner.evaluation.metrics.registry import MetricLike, Task, choose, infer
+from finetuner.evaluation.metrics.tool_calls import described
 from finetuner.evaluation.pricing import Pricing
 from finetuner.evaluation.results import ScoredRow
 from finetuner.evaluation.statistics.estimate import Estimate
@@ -23,7 +22,7 @@ class Scale:
     """How answers are judged: the task, what is expected of each row, and the metrics, the deciding one first.
 
     Attributes:
-        task: `classification` or `generation`.
+        task: What is asked of the model.
         expected: One text for each row.
         metrics: At least one.
     """
@@ -42,9 +41,11 @@ class Scale:
         """
         given = [example.label for example in examples]
         labels = tuple(sorted(set(given))) if task == "classification" else closed_set(given) if task is None else None
-        expected = given if labels is not None else [_wanted(example) for example in examples]
-        chosen = choose(metrics, labels, expected)
-        return cls("generation" if labels is None else "classification", tuple(expected), tuple(chosen))
+        if labels is not None:
+            return cls("classification", tuple(given), tuple(choose(metrics, labels, "classification")))
+        expected = tuple(map(_wanted, examples))
+        kind = task or infer(expected, calls=all(_calls(example) for example in examples))
+        return cls(kind, expected, tuple(choose(metrics, None, kind)))
 
     @property
     def primary(self) -> Metric:
@@ -61,16 +62,15 @@ def said(text: str, calls: Sequence[ToolCall]) -> str:
     """An answer as one text: as it is, or as JSON where tools are called, so that equal calls are equal texts."""
     if not calls:
         return text
-    named = [{"name": call.name, "arguments": _arguments(call.arguments)} for call in calls]
-    return codec.canonical({"text": text, "tool_calls": named}).decode()
-
-
-def _arguments(text: str) -> Json:
-    return codec.decode(text) if is_json(text) else text
+    return codec.canonical({"text": text, "tool_calls": described(tuple(calls))}).decode()
 
 
 def _wanted(example: Example) -> str:
-    return said(example.completion, example.answer.tool_calls if example.answer is not None else ())
+    return said(example.completion, _calls(example))
+
+
+def _calls(example: Example) -> tuple[ToolCall, ...]:
+    return example.answer.tool_calls if example.answer is not None else ()
 
 
 def grades(scale: Scale, example: Example, expected: str, completion: Completion) -> dict[str, Grade]:

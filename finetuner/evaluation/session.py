@@ -72,7 +72,7 @@ class Settings:
         metrics: Names, metrics, or functions `f(expected, answer, example) -> float`; the first one decides whether an
             answer is right. By default accuracy, precision, recall, F1 for labels; exact match and token F1 for text.
         judge: Scores every answer by a rubric, after checking that it catches answers known to be bad.
-        task: `classification` or `generation`; told from the labels where not given.
+        task: `classification`, `generation`, `json` or `tools`; told from the data where not given.
         journal: Where answers are kept.
         workspace: Where the journal is, if it isn't given.
         concurrency: Most calls in flight; fewer while the provider throttles or becomes slow.

@@ -17,12 +17,24 @@ _TITLES = {
     "exact_match": "Exact match",
     "token_f1": "Token F1",
     "json_validity": "Valid JSON",
+    "json_match": "JSON match",
+    "json_fields": "JSON fields",
+    "tool_calls": "Tool calls",
+    "tool_names": "Tool names",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "bleu": "BLEU",
+    "chrf": "chrF",
     "numeric_flexible": "Capability (last number)",
     "numeric_strict": "Format (#### number)",
     "judge_pass_rate": "Judge pass rate",
     "judge_score": "Judge score",
 }
-_RATIOS = frozenset({"precision", "recall", "f1", "token_f1", "judge_score"})
+_RATIOS = frozenset(
+    {"precision", "recall", "f1", "token_f1", "judge_score", "rouge_1", "rouge_2", "rouge_l", "bleu", "chrf"}
+    | {"embedding_similarity"}
+)
 _DETAILS = ("macro_", "micro_")
 
 

@@ -6,16 +6,20 @@ from typing import Literal
 
 from finetuner.errors import UnknownNameError, UsageError
 from finetuner.evaluation.metrics.accuracy import Accuracy
+from finetuner.evaluation.metrics.bleu import Bleu, Chrf
 from finetuner.evaluation.metrics.classification import Classification
 from finetuner.evaluation.metrics.exact_match import ExactMatch
 from finetuner.evaluation.metrics.grading import FunctionMetric, Metric, MetricFunction
+from finetuner.evaluation.metrics.json_fields import JsonFields, JsonMatch
 from finetuner.evaluation.metrics.json_validity import JsonValidity, is_json
 from finetuner.evaluation.metrics.labels import LabelReader
 from finetuner.evaluation.metrics.numeric import NumericFlexible, NumericStrict
+from finetuner.evaluation.metrics.rouge import Rouge
 from finetuner.evaluation.metrics.token_f1 import TokenF1
+from finetuner.evaluation.metrics.tool_calls import ToolCalls
 
-Task = Literal["classification", "generation"]
-"""What is asked of the model: one label of a closed set, or any text."""
+Task = Literal["classification", "generation", "json", "tools"]
+"""What is asked of the model: one label of a closed set, any text, JSON, or calls of tools."""
 
 MetricLike = str | Metric | MetricFunction
 """A metric's name, a metric, or a function `f(expected, answer, example) -> float`."""
@@ -25,6 +29,15 @@ _ANY_TEXT: Mapping[str, Callable[[], Metric]] = MappingProxyType(
         "exact_match": ExactMatch,
         "token_f1": TokenF1,
         "json_validity": JsonValidity,
+        "json_match": JsonMatch,
+        "json_fields": JsonFields,
+        "tool_calls": ToolCalls,
+        "tool_names": lambda: ToolCalls(arguments=False),
+        "rouge_1": lambda: Rouge("rouge1"),
+        "rouge_2": lambda: Rouge("rouge2"),
+        "rouge_l": Rouge,
+        "bleu": Bleu,
+        "chrf": Chrf,
         "numeric_strict": NumericStrict,
         "numeric_flexible": NumericFlexible,
     }
@@ -39,34 +52,48 @@ def names() -> tuple[str, ...]:
     return tuple(sorted((*_ANY_TEXT, *_LABELS)))
 
 
-def choose(metrics: Sequence[MetricLike] | None, labels: Sequence[str] | None, expected: Sequence[str]) -> list[Metric]:
+_DEFAULTS: Mapping[Task, tuple[str, ...]] = MappingProxyType(
+    {
+        "classification": ("accuracy", "classification", "exact_match"),
+        "generation": ("exact_match", "token_f1"),
+        "json": ("json_match", "json_fields", "json_validity"),
+        "tools": ("tool_calls", "tool_names"),
+    }
+)
+
+
+def infer(expected: Sequence[str], *, calls: bool) -> Task:
+    """What is asked of the model, told from the expected texts that are no labels.
+
+    Args:
+        expected: All expected texts.
+        calls: Whether each expected answer calls tools.
+    """
+    if calls:
+        return "tools"
+    values = all(text.lstrip().startswith(("{", "[")) and is_json(text) for text in expected)
+    return "json" if values else "generation"
+
+
+def choose(metrics: Sequence[MetricLike] | None, labels: Sequence[str] | None, task: Task) -> list[Metric]:
     """The metrics to use; the first one decides whether an answer is right.
 
     Args:
         metrics: As given by the caller; None chooses: accuracy, classification and exact match for labels; exact match
-            and token F1 for text, JSON validity first after exact match where every expected text is JSON.
-        labels: The closed set of labels, None where the task is to write text.
-        expected: All expected texts.
+            and token F1 for text; the same value, its fields and its validity for JSON; calls and their names for
+            tools.
+        labels: The closed set of labels, None where the task is another.
+        task: What is asked of the model.
 
     Raises:
         UnknownNameError: A name that no metric has.
         UsageError: No metric, two of one name, or one that needs labels where there are none.
     """
-    if metrics is None:
-        metrics = _defaults(labels, expected)
     reader = None if labels is None else LabelReader(tuple(labels))
-    chosen = [_metric(metric, reader) for metric in metrics]
+    chosen = [_metric(metric, reader) for metric in (_DEFAULTS[task] if metrics is None else metrics)]
     if not chosen or len({metric.name for metric in chosen}) < len(chosen):
         raise UsageError(f"metrics {[metric.name for metric in chosen]}: give at least one, each once")
     return chosen
-
-
-def _defaults(labels: Sequence[str] | None, expected: Sequence[str]) -> tuple[str, ...]:
-    if labels is not None:
-        return "accuracy", "classification", "exact_match"
-    if all(text.lstrip().startswith(("{", "[")) and is_json(text) for text in expected):
-        return "exact_match", "json_validity", "token_f1"
-    return "exact_match", "token_f1"
 
 
 def _metric(metric: MetricLike, reader: LabelReader | None) -> Metric:

@@ -1,6 +1,10 @@
 """Precision, recall and F1 against values worked out by hand."""
 
+import random
+
+import numpy as np
 import pytest
+import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,3 +78,27 @@ def test_weighted_recall_is_accuracy(pairs):
     values = averages(ConfusionMatrix.of(pairs))
     assert values["recall"].value == pytest.approx(sum(wanted == given for wanted, given in pairs) / len(pairs))
     assert all(0 <= estimate.low <= estimate.value <= estimate.high <= 1 for estimate in values.values())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_value_is_scikit_learns(seed):
+    """Weighted, macro, micro and per class, with uneven classes, a class that is never right and one never answered."""
+    generator = random.Random(seed)
+    labels = ("a", "b", "c", "d", "e")
+    expected = generator.choices(labels, (50, 25, 15, 9, 1), k=120)
+    answered = [label if generator.random() < 0.7 and label != "d" else generator.choice("abcd") for label in expected]
+    matrix = ConfusionMatrix.of(zip(expected, answered, strict=True))
+    present = sorted(set(expected) | set(answered))
+    assert np.array(matrix.counts).tolist() == sklearn.metrics.confusion_matrix(expected, answered).tolist()
+    values = averages(matrix)
+    for average in ("weighted", "macro", "micro"):
+        theirs = sklearn.metrics.precision_recall_fscore_support(expected, answered, average=average, zero_division=0)
+        prefix = "" if average == "weighted" else f"{average}_"
+        for name, value in zip(("precision", "recall", "f1"), theirs, strict=False):
+            assert values[f"{prefix}{name}"].value == pytest.approx(value, abs=1e-12)
+    each = sklearn.metrics.precision_recall_fscore_support(expected, answered, labels=present, zero_division=0)
+    for scores, precision, recall, f1, support in zip(per_class(matrix), *each, strict=True):
+        assert scores.support == support
+        assert (scores.precision.value if scores.precision else 0.0) == pytest.approx(precision)
+        assert (scores.recall.value if scores.recall else 0.0) == pytest.approx(recall)
+        assert scores.f1.value == pytest.approx(f1)

@@ -12,7 +12,7 @@ from finetuner.evaluation.metrics.grading import Case, FunctionMetric, Grade, me
 from finetuner.evaluation.metrics.json_validity import is_json
 from finetuner.evaluation.metrics.labels import LabelReader, closed_set
 from finetuner.evaluation.metrics.numeric import NumericStrict, flexible_number, strict_number
-from finetuner.evaluation.metrics.registry import choose
+from finetuner.evaluation.metrics.registry import choose, infer
 from finetuner.evaluation.metrics.token_f1 import token_f1
 
 EXAMPLE = Example(messages=(user("q"), assistant("a")))
@@ -129,22 +129,23 @@ def test_right_or_wrong_gets_wilson_and_scores_a_bootstrap():
 
 
 def test_default_metrics_fit_the_data():
-    assert [metric.name for metric in choose(None, ("a", "b"), ["a", "b"])] == [
+    assert [metric.name for metric in choose(None, ("a", "b"), "classification")] == [
         "accuracy",
         "classification",
         "exact_match",
     ]
-    assert [metric.name for metric in choose(None, None, ["some text"])] == ["exact_match", "token_f1"]
-    assert [metric.name for metric in choose(None, None, ['{"a": 1}'])][1] == "json_validity"
+    assert [metric.name for metric in choose(None, None, "generation")] == ["exact_match", "token_f1"]
+    assert [metric.name for metric in choose(None, None, "json")] == ["json_match", "json_fields", "json_validity"]
+    assert [metric.name for metric in choose(None, None, "tools")] == ["tool_calls", "tool_names"]
 
 
 def test_metrics_that_cannot_be_are_refused():
-    with pytest.raises(UnknownNameError, match="known: accuracy, classification, exact_match"):
-        choose(["rouge"], None, [])
+    with pytest.raises(UnknownNameError, match="known: accuracy, bleu, chrf, classification, exact_match"):
+        choose(["roulette"], None, "generation")
     with pytest.raises(UsageError, match="closed set"):
-        choose(["accuracy"], None, [])
+        choose(["accuracy"], None, "generation")
     with pytest.raises(UsageError, match="each once"):
-        choose(["exact_match", "exact_match"], None, [])
+        choose(["exact_match", "exact_match"], None, "generation")
     with pytest.raises(UsageError, match="must return a number"):
         FunctionMetric("bad", lambda *_: None).grade(Case("a", "a", EXAMPLE))
 
@@ -162,5 +163,13 @@ def test_own_objects_are_metrics():
         def summarize(self, grades):
             return {"longest": mean([max(grade.value for grade in grades)])}
 
-    (metric,) = choose([Length()], None, [])
+    (metric,) = choose([Length()], None, "generation")
     assert metric.name == "length"
+
+
+def test_the_task_is_told_from_the_data():
+    """Calls, else JSON throughout, else text."""
+    assert infer(["{}", "[1]"], calls=True) == "tools"
+    assert infer(["{}", "[1]"], calls=False) == "json"
+    assert infer(["{}", "text"], calls=False) == "generation"
+    assert infer(["12", "13"], calls=False) == "generation"
