@@ -73,6 +73,10 @@ def _hyperparameters(given: Mapping[str, Json], kind: str) -> JsonObject:
         takes = ", ".join(name for name in _KNOWN if kind == mapping.PREFERENCE or name not in _ONLY_PREFERENCE)
         message = f"Vertex AI has no hyperparameter {', '.join(unknown)} for {kind} tuning; it takes {takes}"
         raise rejected(message, code="invalid_hyperparameter")
+    for name, value in given.items():
+        # Zero would be left out on the wire, and Vertex AI would choose by itself.
+        if isinstance(value, int | float) and value <= 0:
+            raise rejected(f"{name} must be above 0, not {value!r}", code="invalid_hyperparameter")
     try:
         return dict(mapping.their_hyperparameters(given))
     except ValueError as error:

@@ -9,7 +9,7 @@ from finetuner._core.workspace import Workspace
 from finetuner.errors import NotFoundError
 from finetuner.providers.lenient import as_whole
 from finetuner.providers.vertex.client import Client
-from finetuner.providers.vertex.failures import NAME, STORAGE
+from finetuner.providers.vertex.failures import NAME, STORAGE, unexpected
 from finetuner.providers.vertex.settings import Settings, split_uri
 
 _FOLDER: Final = "downloads"
@@ -51,7 +51,8 @@ def open_gs(uri: str, *, workspace: str | Path | Workspace | None = None) -> Pat
 
 
 def _copied(client: Client, uri: str, folder: Path) -> Path:
-    generation = as_whole(client.stored(uri).get("generation")) or 0
+    there = client.stored(uri)
+    generation, size = as_whole(there.get("generation")) or 0, as_whole(there.get("size"))
     target = folder / str(generation) / uri.rpartition("/")[2]
     if target.exists():
         return target
@@ -59,5 +60,8 @@ def _copied(client: Client, uri: str, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
         part = Path(temporary) / "part"
         client.download(uri, part, generation=generation)
+        if part.stat().st_size != size:  # an answer without a checksum of its own isn't checked by the client
+            found = f"{uri} has {size} bytes, but {part.stat().st_size} arrived"
+            raise unexpected(STORAGE, found, retryable=True)
         part.replace(target)
     return target
