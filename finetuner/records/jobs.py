@@ -84,9 +84,9 @@ class JobRecords:
         """Write down that the provider refused: no job exists under this key."""
         self._update(jobs.c.key == key, state=REFUSED)
 
-    def again(self, key: str) -> None:
-        """Write down that a refused job is about to be sent once more."""
-        self._update(jobs.c.key == key, state=INTENT)
+    def again(self, key: str, request: JobRequest) -> None:
+        """Write down that a job that was refused, or never arrived, is about to be sent once more."""
+        self._update(jobs.c.key == key, state=INTENT, request=to_json(request))
 
     def seen(self, provider: str, snapshot: JobSnapshot) -> None:
         """Write down a newer state of a job; a job from elsewhere is left alone."""
@@ -99,6 +99,17 @@ class JobRecords:
     def by_job_id(self, job_id: str) -> JobRecord | None:
         """The job with this id of its provider."""
         return self._first(jobs.c.job_id == job_id)
+
+    def by_training(self, fingerprint: str) -> tuple[JobRecord, ...]:
+        """Jobs on the training data set with this fingerprint, newest first.
+
+        Args:
+            fingerprint: In full, or its first twelve digits or more.
+        """
+        whose = jobs.c.training_fingerprint.startswith(fingerprint, autoescape=True)
+        statement = select(jobs).where(whose).order_by(jobs.c.created_at.desc())
+        with self.journal.transaction() as connection:
+            return tuple(_record(row) for row in connection.execute(statement).all())
 
     def by_model(self, model: str | ModelReference) -> JobRecord | None:
         """The job that a tuned model, or one of its checkpoints, comes from."""

@@ -1,19 +1,16 @@
-"""Losses over training, one schema for all providers, and what they say."""
+"""Losses over training: one schema for all providers, as numbers and as pictures."""
 
-import math
-from collections.abc import Iterable
-from statistics import median
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import attrs
 
+from finetuner._core.extras import require
+from finetuner._core.page import Page, Section, Table, render
+from finetuner._core.svg import line_chart
 from finetuner.providers.ports import Checkpoint, JobEvent
 
-Shape = Literal["good", "overfitting", "underfitting", "diverged", "too few steps"]
-
-_FEWEST_CHECKPOINTS = 2
-_RELATIVE_TOLERANCE = 0.01
-_DIVERGED = 1.5
+_LINES: Mapping[str, str] = {"train_loss": "training", "valid_loss": "validation"}
 
 
 @attrs.frozen(kw_only=True)
@@ -37,36 +34,6 @@ class CurvePoint:
     valid_accuracy: float | None = None
 
 
-@attrs.frozen(kw_only=True)
-class Verdict:
-    """What the losses say.
-
-    Attributes:
-        shape: `good`, `overfitting`, `underfitting`, `diverged` or `too few steps`.
-        reason: The numbers that led there, and what to do.
-    """
-
-    shape: Shape
-    reason: str
-
-    def __str__(self) -> str:
-        """`overfitting: …`."""
-        return f"{self.shape}: {self.reason}"
-
-
-@attrs.frozen(kw_only=True)
-class BestCheckpoint:
-    """The checkpoint to use, and why.
-
-    Attributes:
-        checkpoint: The provider's checkpoint.
-        reason: Which number decided, against which others.
-    """
-
-    checkpoint: Checkpoint
-    reason: str
-
-
 @attrs.frozen
 class Curve:
     """Losses step by step.
@@ -78,12 +45,18 @@ class Curve:
     points: tuple[CurvePoint, ...]
 
     @classmethod
-    def from_events(cls, events: Iterable[JobEvent]) -> "Curve":
-        """The curve in a job's events; events of the same step are merged."""
+    def of(cls, events: Iterable[JobEvent], checkpoints: Iterable[Checkpoint] = ()) -> "Curve":
+        """The curve of a job: what its events tell, and what its checkpoints know better.
+
+        Numbers of the same step are merged; a checkpoint's validation covers the whole validation file and wins.
+        """
         merged: dict[int, dict[str, float]] = {}
         for event in events:
             if "step" in event.metrics:
                 merged.setdefault(int(event.metrics["step"]), {}).update(event.metrics)
+        for checkpoint in checkpoints:
+            known = dict(checkpoint.metrics) | ({} if checkpoint.epoch is None else {"epoch": checkpoint.epoch})
+            merged.setdefault(checkpoint.step, {}).update(known)
         return cls(tuple(_point(step, metrics) for step, metrics in sorted(merged.items())))
 
     @property
@@ -93,8 +66,56 @@ class Curve:
 
     def latest(self, metric: str) -> float | None:
         """The newest value of a metric, such as `valid_loss`, None where there is none."""
-        values = (getattr(point, metric) for point in reversed(self.points))
-        return next((value for value in values if value is not None), None)
+        return next((value for _, value in reversed(self.values(metric))), None)
+
+    def values(self, metric: str) -> tuple[tuple[int, float], ...]:
+        """Steps and values of a metric where it is known, in order of steps."""
+        pairs = ((point.step, getattr(point, metric)) for point in self.points)
+        return tuple((step, value) for step, value in pairs if value is not None)
+
+    def plot(self) -> Any:
+        """The losses as a matplotlib `Figure`; shown by itself in a notebook.
+
+        Raises:
+            MissingExtraError: matplotlib isn't installed.
+        """
+        figure = require("matplotlib.figure", extra="plot", feature="plotting a curve").Figure(layout="constrained")
+        axes = figure.add_subplot(xlabel="step", ylabel="loss (nats)")
+        for metric, name in _LINES.items():
+            line = self.values(metric)
+            if line:
+                few = "o" if metric == "valid_loss" else None
+                axes.plot([step for step, _ in line], [value for _, value in line], label=name, marker=few)
+        if axes.lines:
+            axes.legend()
+        return figure
+
+    def svg(self) -> str:
+        """The losses as an SVG picture, without any extra."""
+        drawn = {name: self.values(metric) for metric, name in _LINES.items()}
+        return line_chart({name: line for name, line in drawn.items() if line}, x="step", y="loss (nats)")
+
+    def html(self, title: str = "Losses", text: str = "") -> str:
+        """The losses as one HTML page that needs nothing from outside.
+
+        Args:
+            title: The heading.
+            text: What to say about them, such as a verdict.
+        """
+        names = [field.name for field in attrs.fields(CurvePoint)]
+        rows = [
+            tuple(_cell(getattr(point, name)) for name in names)
+            for point in self.points
+            if point.valid_loss is not None or point is self.last
+        ]
+        sections = [
+            Section(title="Loss by step", text=text, picture=self.svg()),
+            Section(title="Validated steps", table=Table(tuple(name.replace("_", " ") for name in names), rows)),
+        ]
+        return render(Page(title, sections))
+
+    def _repr_html_(self) -> str:
+        return self.svg()
 
 
 def _point(step: int, metrics: dict[str, float]) -> CurvePoint:
@@ -104,80 +125,5 @@ def _point(step: int, metrics: dict[str, float]) -> CurvePoint:
     return CurvePoint(step=step, epoch=epoch, **known)
 
 
-def best_checkpoint(checkpoints: tuple[Checkpoint, ...]) -> BestCheckpoint | None:
-    """The checkpoint with the lowest validation loss; the earlier one where the difference is noise.
-
-    Without validation losses the last checkpoint is taken, and the reason says so. None where there are no checkpoints.
-    """
-    if not checkpoints:
-        return None
-    scored = [(checkpoint.metrics["valid_loss"], checkpoint) for checkpoint in checkpoints if _has_loss(checkpoint)]
-    if not scored:
-        return BestCheckpoint(
-            checkpoint=checkpoints[-1], reason="the last one: without validation data nothing tells them apart"
-        )
-    lowest = min(loss for loss, _ in scored)
-    tolerance = _noise([loss for loss, _ in scored])
-    loss, chosen = next((loss, checkpoint) for loss, checkpoint in scored if loss <= lowest + tolerance)
-    if loss == lowest:
-        reason = f"lowest validation loss ({loss:.4f}) of {len(scored)} checkpoints"
-    else:
-        reason = f"validation loss {loss:.4f}, within noise ({tolerance:.4f}) of the lowest ({lowest:.4f}), and earlier"
-    return BestCheckpoint(checkpoint=chosen, reason=reason)
-
-
-def verdict(checkpoints: tuple[Checkpoint, ...], curve: Curve) -> Verdict:
-    """What the losses say about the training.
-
-    Overfitting: the validation loss rose from its lowest value by more than noise while training went on. Noise is the
-    robust scale of the second differences of the validation loss, at least 1 % of the lowest value.
-    """
-    losses = [checkpoint.metrics["valid_loss"] for checkpoint in checkpoints if _has_loss(checkpoint)]
-    train = [point.train_loss for point in curve.points if point.train_loss is not None]
-    diverged = _diverged(train)
-    if diverged is not None:
-        return diverged
-    if len(losses) < _FEWEST_CHECKPOINTS:
-        return Verdict(
-            shape="too few steps", reason="fewer than two validation losses; give validation data and more epochs"
-        )
-    lowest, last, tolerance = min(losses), losses[-1], _noise(losses)
-    where = losses.index(lowest) + 1
-    if last > lowest + tolerance:
-        return Verdict(
-            shape="overfitting",
-            reason=f"validation loss rose from {lowest:.4f} (checkpoint {where}) to {last:.4f}, more than noise "
-            f"({tolerance:.4f}); use checkpoint {where}, fewer epochs or more data",
-        )
-    if losses[-2] - last > max(tolerance, 0.05 * losses[-2]):
-        return Verdict(
-            shape="underfitting",
-            reason=f"validation loss still fell by {losses[-2] - last:.4f} in the last epoch; try more epochs",
-        )
-    return Verdict(shape="good", reason=f"validation loss fell from {losses[0]:.4f} to {last:.4f} and leveled off")
-
-
-def _diverged(train: list[float]) -> Verdict | None:
-    if not train:
-        return None
-    if not all(math.isfinite(loss) for loss in train):
-        return Verdict(shape="diverged", reason="training loss isn't finite; lower the learning rate")
-    part = max(1, len(train) // 10)
-    start, end = median(train[:part]), median(train[-part:])
-    if len(train) > 1 and end > _DIVERGED * start:
-        return Verdict(
-            shape="diverged", reason=f"training loss rose from {start:.4f} to {end:.4f}; lower the learning rate"
-        )
-    return None
-
-
-def _has_loss(checkpoint: Checkpoint) -> bool:
-    return math.isfinite(checkpoint.metrics.get("valid_loss", math.nan))
-
-
-def _noise(losses: list[float]) -> float:
-    second = [abs(a - 2 * b + c) for a, b, c in zip(losses, losses[1:], losses[2:], strict=False)]
-    # Of independent noise with deviation s a second difference has deviation sqrt(6) s; its median is 0.6745 of that.
-    scale = median(second) / (0.6745 * math.sqrt(6)) if len(second) > 2 else 0.0  # noqa: PLR2004  # a median of two is no scale
-    floor = _RELATIVE_TOLERANCE * min(losses)
-    return max(floor, min(scale, 5 * floor))
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.5g}"

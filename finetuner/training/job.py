@@ -1,66 +1,54 @@
 """A training job: a snapshot of what the provider says, and a private connection to ask again."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self, Unpack
 
 import attrs
 
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner._core.retry import retrying
 from finetuner._core.types import Json
-from finetuner._core.waiting import PollPolicy
 from finetuner._core.workspace import Workspace
-from finetuner.data.dataset import Dataset
-from finetuner.errors import (
-    JobCancelledError,
-    JobFailedError,
-    JobNotReadyError,
-    JobTimeoutError,
-    UnknownNameError,
-    UsageError,
-)
-from finetuner.providers.model import Model
-from finetuner.providers.ports import CANCELLED, FAILED, Checkpoint, JobEvent, JobSnapshot, Pauser, Provider, Trainer
-from finetuner.providers.reference import ModelReference, provider_of_job
-from finetuner.providers.registry import connect
+from finetuner.errors import UnknownNameError, UsageError
+from finetuner.providers.ports import Finding, JobEvent, JobSnapshot, Pauser, Provider
+from finetuner.providers.reference import provider_of_job
 from finetuner.records.jobs import JobRecord, JobRecords
 from finetuner.records.journal import Journal
-from finetuner.training.creation import create_once, training_data
-from finetuner.training.curve import BestCheckpoint, Curve, Verdict, best_checkpoint, verdict
-from finetuner.training.estimate import estimate
-from finetuner.training.preflight import preflight, refuse_errors, require_validation
-from finetuner.training.spec import DEFAULT_EPOCHS, TrainingSpec
+from finetuner.training.creation import trainer_of
+from finetuner.training.outcome import require_success
+from finetuner.training.planning import Data, JobOptions, Plan, connected
+from finetuner.training.progress import Progress, bar
+from finetuner.training.retarget import Move, Origin, plan_move
+from finetuner.training.spec import TrainingSpec
+from finetuner.training.view import JobView
+from finetuner.training.watching import Watch, Watched
 
-Data = Dataset | str | Path
-"""A data set, a path, or the id of a file at the provider."""
-
-JobT = TypeVar("JobT", bound="Job")
+_SHORTEST_FINGERPRINT = 12
+_DIGITS = frozenset("0123456789abcdef")
 
 OnEvent = Callable[[JobEvent], None]
 """Is told of every event once, in order."""
 
 
 @attrs.frozen(kw_only=True)
-class Job:
+class Job(JobView):
     """A training job at a provider.
 
-    A job is a snapshot: `job = job.refresh()` gives a newer one, the old one stays as it was.
+    A job is a snapshot: `job = job.refresh()` gives a newer one, the old one stays as it was. What waits on the network
+    has a twin that doesn't block: `create_async`, `refresh_async`, … What it tells is in `JobView`.
 
     Attributes:
-        provider: The provider's name.
-        snapshot: What the provider said last.
-        training_fingerprint: Of the training data set, where known.
-        validation_fingerprint: Of the validation data set, where known.
+        existing: Whether `create` found it instead of paying again.
+        findings: What `create` warned of.
+        moved: What changed on the way here, for a job made by `retarget`.
     """
 
-    provider: str
-    snapshot: JobSnapshot
-    training_fingerprint: str | None = None
-    validation_fingerprint: str | None = None
-    _connection: Provider = attrs.field(eq=False, repr=False, alias="connection")
-    _journal: Journal = attrs.field(eq=False, repr=False, alias="journal")
+    existing: bool = False
+    findings: tuple[Finding, ...] = ()
+    moved: Move | None = None
 
     # -- touch -----------------------------------------------------------------------------------------------------
 
@@ -84,8 +72,8 @@ class Job:
     ) -> "Job":
         """Train a model: exactly one job, however often this is called or cut short.
 
-        The same data and arguments give the same job while it runs or after it succeeded. After a failed or cancelled
-        job the same call makes a new one, which goes on where the provider can.
+        The same data and arguments give the same job while it runs or after it succeeded, and `existing` says so. After
+        a failed or cancelled job the same call makes a new one, which goes on where the provider can.
 
         Args:
             training: Data set, local path, or id of an uploaded file.
@@ -104,12 +92,12 @@ class Job:
 
         Raises:
             InvalidDataError: The data has errors; nothing was sent.
-            BudgetExceededError: It would cost more than `max_usd`.
-            TrainingNotAvailableError: The provider takes no jobs from this account.
+            BudgetExceededError: It would cost more than `max_usd`; nothing was sent.
+            TrainingNotAvailableError: The model, or the provider for this account, takes no jobs.
             ProviderError: It refused, or can't be reached.
         """
         where = Workspace.at(workspace)
-        connection = _connected(provider, where)
+        connection = connected(provider, where)
         spec = TrainingSpec(
             model=model.removeprefix(f"{connection.name}:"),
             method=method,
@@ -120,28 +108,16 @@ class Job:
             seed=seed,
             hyperparameters=hyperparameters or {},
         )
-        require_validation(spec, validation)
-        training, validation = _loaded(training), None if validation is None else _loaded(validation)
-        if isinstance(training, Dataset):
-            checked = validation if isinstance(validation, Dataset) else None
-            refuse_errors(preflight(connection, spec, training, checked))
-            if max_usd is not None:
-                cost = estimate(training, provider=connection, model=spec.model, epochs=epochs or DEFAULT_EPOCHS)
-                cost.within(max_usd)
-        elif max_usd is not None:
-            raise UsageError("max_usd needs the data itself; give a data set or a path instead of a file id")
         journal = Journal.open(where)
-        trained = training_data(training, connection, journal)
-        validated = None if validation is None else training_data(validation, connection, journal, role="validation")
-        snapshot = create_once(spec, trained, validated, provider=connection, journal=journal)
-        return cls(
-            provider=connection.name,
-            snapshot=snapshot,
-            training_fingerprint=trained.fingerprint,
-            validation_fingerprint=validated.fingerprint if validated else None,
-            connection=connection,
-            journal=journal,
-        )
+        plan = Plan.make(training, spec, connection=connection, journal=journal, validation=validation, max_usd=max_usd)
+        return cls._started(plan, connection, journal)
+
+    @classmethod
+    async def create_async(
+        cls, training: Data, *, provider: str | Provider, model: str, **options: Unpack[JobOptions]
+    ) -> "Job":
+        """Train a model, without blocking the event loop. Like `create`."""
+        return await asyncio.to_thread(cls.create, training, provider=provider, model=model, **options)
 
     @classmethod
     def get(
@@ -150,7 +126,8 @@ class Job:
         """A job that exists, from any process.
 
         Args:
-            job_id: The provider's id.
+            job_id: The provider's id, or the fingerprint of its training data (its first twelve digits or more), which
+                means the newest job on that data.
             provider: A name or connected provider; by default what the journal knows, or what the id's form tells.
             workspace: Folder or database URL; by default `.finetuner`.
 
@@ -160,13 +137,21 @@ class Job:
         """
         where = Workspace.at(workspace)
         journal = Journal.open(where)
-        record = JobRecords(journal).by_job_id(job_id)
+        record = _record(job_id, JobRecords(journal))
         known = provider or (record.provider if record else provider_of_job(job_id))
         if known is None:
             raise UnknownNameError(f"no provider is known for job {job_id!r}; give provider=")
-        connection = _connected(known, where)
-        snapshot = retrying(lambda: _trainer(connection).get(job_id))
-        return _seen(connection, journal, snapshot, record)
+        connection = connected(known, where)
+        wanted = record.job_id if record is not None and record.job_id is not None else job_id
+        snapshot = retrying(lambda: trainer_of(connection).get(wanted))
+        return cls._known(connection, journal, snapshot, record)
+
+    @classmethod
+    async def get_async(
+        cls, job_id: str, *, provider: str | Provider | None = None, workspace: str | Path | Workspace | None = None
+    ) -> "Job":
+        """A job that exists, without blocking the event loop. Like `get`."""
+        return await asyncio.to_thread(cls.get, job_id, provider=provider, workspace=workspace)
 
     @classmethod
     def list(
@@ -174,21 +159,33 @@ class Job:
     ) -> "tuple[Job, ...]":
         """The newest jobs of a provider, newest first, those made elsewhere included."""
         where = Workspace.at(workspace)
-        journal, connection = Journal.open(where), _connected(provider, where)
-        snapshots = retrying(lambda: _trainer(connection).list(limit))
+        journal, connection = Journal.open(where), connected(provider, where)
+        snapshots = retrying(lambda: trainer_of(connection).list(limit))
         records = JobRecords(journal)
-        return tuple(_seen(connection, journal, snapshot, records.by_job_id(snapshot.id)) for snapshot in snapshots)
+        return tuple(cls._known(connection, journal, each, records.by_job_id(each.id)) for each in snapshots)
+
+    @classmethod
+    async def list_async(
+        cls, *, provider: str | Provider, limit: int = 20, workspace: str | Path | Workspace | None = None
+    ) -> "tuple[Job, ...]":
+        """The newest jobs of a provider, without blocking the event loop. Like `list`."""
+        return await asyncio.to_thread(cls.list, provider=provider, limit=limit, workspace=workspace)
 
     def refresh(self) -> Self:
         """The job as it is now."""
-        return self._newer(retrying(lambda: self._trainer.get(self.id)))
+        return self.seen(retrying(lambda: self._trainer.get(self.id)))
 
     async def refresh_async(self) -> Self:
         """The job as it is now, without blocking the event loop."""
         return await asyncio.to_thread(self.refresh)
 
     def wait(
-        self, timeout: float | None = None, on_event: OnEvent | None = None, *, clock: Clock = SYSTEM_CLOCK
+        self,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+        *,
+        progress: bool | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> Self:
         """The job when it has succeeded.
 
@@ -197,40 +194,41 @@ class Job:
         Args:
             timeout: Seconds; None waits as long as it takes.
             on_event: Is told of every event once, in order.
+            progress: Show a bar on standard error; None shows it on a terminal only.
             clock: The clock.
 
         Raises:
             JobFailedError: It failed; the message has the provider's reason and what to do.
             JobCancelledError: It was cancelled.
             JobTimeoutError: The time is over; the job itself goes on.
+            ProviderError: The provider couldn't be asked for ten minutes; the job itself goes on.
         """
-        watch = _Watch(timeout, clock, on_event)
-        job = self
-        for delay in watch.delays(self.id):
-            job = job.refresh()
-            watch.tell(job)
-            if job.snapshot.ended:
-                break
-            clock.sleep(delay)
-        return _succeeded(job)
+        with self._watching(timeout, on_event, progress, clock) as watch:
+            while (delay := watch.look()) is not None:
+                clock.sleep(delay)
+        return self._ended(watch)
 
     async def wait_async(
-        self, timeout: float | None = None, on_event: OnEvent | None = None, *, clock: Clock = SYSTEM_CLOCK
+        self,
+        timeout: float | None = None,
+        on_event: OnEvent | None = None,
+        *,
+        progress: bool | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> Self:
         """The job when it has succeeded, without blocking the event loop. Like `wait`."""
-        watch = _Watch(timeout, clock, on_event)
-        job = self
-        for delay in watch.delays(self.id):
-            job = await job.refresh_async()
-            await asyncio.to_thread(watch.tell, job)
-            if job.snapshot.ended:
-                break
-            await clock.sleep_async(delay)
-        return _succeeded(job)
+        with self._watching(timeout, on_event, progress, clock) as watch:
+            while (delay := await asyncio.to_thread(watch.look)) is not None:
+                await clock.sleep_async(delay)
+        return await asyncio.to_thread(self._ended, watch)
 
     def cancel(self) -> Self:
         """The job, asked to stop. Cancelling an ended job changes nothing."""
-        return self._newer(retrying(lambda: self._trainer.cancel(self.id)))
+        return self.seen(retrying(lambda: self._trainer.cancel(self.id)))
+
+    async def cancel_async(self) -> Self:
+        """The job, asked to stop, without blocking the event loop. Like `cancel`."""
+        return await asyncio.to_thread(self.cancel)
 
     def pause(self) -> Self:
         """The job, asked to pause.
@@ -238,7 +236,11 @@ class Job:
         Raises:
             UsageError: The provider can't pause.
         """
-        return self._newer(self._pauser.pause(self.id))
+        return self.seen(self._pauser.pause(self.id))
+
+    async def pause_async(self) -> Self:
+        """The job, asked to pause, without blocking the event loop. Like `pause`."""
+        return await asyncio.to_thread(self.pause)
 
     def resume(self) -> Self:
         """The job, asked to go on.
@@ -246,70 +248,91 @@ class Job:
         Raises:
             UsageError: The provider can't pause.
         """
-        return self._newer(self._pauser.resume(self.id))
+        return self.seen(self._pauser.resume(self.id))
+
+    async def resume_async(self) -> Self:
+        """The job, asked to go on, without blocking the event loop. Like `resume`."""
+        return await asyncio.to_thread(self.resume)
+
+    def retarget(
+        self,
+        provider: str | Provider,
+        *,
+        model: str,
+        training: Data | None = None,
+        **options: Unpack[JobOptions],
+    ) -> "Job":
+        """The same data and specification as a new job on another provider or base; `moved` says what changed.
+
+        Args:
+            provider: A name, or a connected provider.
+            model: The new base model.
+            training: The data, where this workspace has no copy of it; likewise `validation`.
+            options: As in `create`; what isn't given comes from this job.
+
+        Raises:
+            UsageError: The data isn't here.
+            InvalidDataError: The new provider can't take the data; nothing was sent.
+            ProviderError: As in `create`.
+        """
+        target = connected(provider, self._journal.workspace)
+        move, plan = self._moving(target, model, training, options)
+        return attrs.evolve(self._started(plan, target, self._journal), moved=move)
+
+    async def retarget_async(
+        self, provider: str | Provider, *, model: str, training: Data | None = None, **options: Unpack[JobOptions]
+    ) -> "Job":
+        """The same job elsewhere, without blocking the event loop. Like `retarget`."""
+        return await asyncio.to_thread(self.retarget, provider, model=model, training=training, **options)
 
     # -- ask -------------------------------------------------------------------------------------------------------
 
-    @property
-    def id(self) -> str:
-        """The provider's id."""
-        return self.snapshot.id
+    def plan_retarget(
+        self, provider: str | Provider, *, model: str, training: Data | None = None, **options: Unpack[JobOptions]
+    ) -> Move:
+        """What `retarget` would change, cost and meet; nothing is sent. Arguments and errors are its own."""
+        return self._moving(connected(provider, self._journal.workspace), model, training, options)[0]
+
+    # -- for the modules beside this one -----------------------------------------------------------------------------
 
     @property
-    def status(self) -> str:
-        """`validating`, `queued`, `running`, `paused`, `succeeded`, `failed`, `cancelled`, or the provider's word."""
-        return self.snapshot.status
+    def watched(self) -> Watched:
+        """The job as `Watch` takes it."""
+        return Watched(provider=self.provider, snapshot=self.snapshot, trainer=self._trainer)
 
-    @property
-    def journal(self) -> Journal:
-        """The journal that it is written down in."""
-        return self._journal
-
-    @property
-    def base(self) -> Model:
-        """The model that was trained from."""
-        return self._model(self.snapshot.model)
-
-    @property
-    def model(self) -> Model:
-        """The tuned model.
-
-        Raises:
-            JobNotReadyError: There is none yet.
-        """
-        if self.snapshot.tuned_model is None:
-            raise JobNotReadyError(f"job {self.id} is {self.status} and has no model yet; wait() first", job_id=self.id)
-        return self._model(self.snapshot.tuned_model)
-
-    def events(self) -> tuple[JobEvent, ...]:
-        """All events, oldest first."""
-        return retrying(lambda: self._trainer.events(self.id))
-
-    def checkpoints(self) -> tuple[Checkpoint, ...]:
-        """Saved states that can answer, earliest first."""
-        return retrying(lambda: self._trainer.checkpoints(self.id))
-
-    def curve(self) -> Curve:
-        """Losses step by step."""
-        return Curve.from_events(self.events())
-
-    def best_checkpoint(self) -> BestCheckpoint | None:
-        """The checkpoint to use and why; None while there is none."""
-        return best_checkpoint(self.checkpoints())
-
-    def checkpoint_model(self, checkpoint: Checkpoint) -> Model:
-        """A checkpoint as a model."""
-        return self._model(checkpoint.model)
-
-    def verdict(self) -> Verdict:
-        """What the losses say: good, overfitting, underfitting, diverged, or too few steps."""
-        return verdict(self.checkpoints(), self.curve())
+    def seen(self, snapshot: JobSnapshot) -> Self:
+        """The job with what was seen of it since, noted in the journal."""
+        JobRecords(self._journal).seen(self.provider, snapshot)
+        return attrs.evolve(self, snapshot=snapshot)
 
     # -- private ---------------------------------------------------------------------------------------------------
 
-    @property
-    def _trainer(self) -> Trainer:
-        return _trainer(self._connection)
+    @classmethod
+    def _started(cls, plan: Plan, connection: Provider, journal: Journal) -> "Job":
+        creation = plan.start()
+        return cls(
+            provider=connection.name,
+            snapshot=creation.snapshot,
+            training_fingerprint=plan.training.fingerprint,
+            validation_fingerprint=plan.validation.fingerprint if plan.validation else None,
+            existing=creation.existing,
+            findings=plan.warnings,
+            connection=connection,
+            journal=journal,
+        )
+
+    @classmethod
+    def _known(cls, connection: Provider, journal: Journal, snapshot: JobSnapshot, record: JobRecord | None) -> "Job":
+        JobRecords(journal).seen(connection.name, snapshot)
+        return cls(
+            provider=connection.name,
+            snapshot=snapshot,
+            training_fingerprint=record.training_fingerprint if record else None,
+            validation_fingerprint=record.validation_fingerprint if record else None,
+            existing=True,
+            connection=connection,
+            journal=journal,
+        )
 
     @property
     def _pauser(self) -> Pauser:
@@ -317,84 +340,43 @@ class Job:
             raise UsageError(f"{self.provider} can't pause jobs; cancel instead")
         return self._connection.pauser
 
-    def _newer(self, snapshot: JobSnapshot) -> Self:
-        JobRecords(self._journal).seen(self.provider, snapshot)
-        return attrs.evolve(self, snapshot=snapshot)
+    @contextmanager
+    def _watching(
+        self, timeout: float | None, on_event: OnEvent | None, progress: bool | None, clock: Clock
+    ) -> Generator[Watch]:
+        with bar(self.id, wanted=progress) as show:
+            total = None if show is None else self._total_usd()
 
-    def _model(self, name: str) -> Model:
-        return Model(ModelReference(self.provider, name), provider=self._connection)
+            def shown(snapshot: JobSnapshot, events: tuple[JobEvent, ...]) -> None:
+                assert show is not None  # else nobody listens
+                show(Progress.of(snapshot, events, now=clock.now(), total_usd=total))
 
+            yield Watch(
+                (self.watched,),
+                timeout=timeout,
+                clock=clock,
+                on_event=None if on_event is None else lambda _, event: on_event(event),
+                on_look=None if show is None else shown,
+            )
 
-class _Watch:
-    """When to look, when to give up, and which events were told already."""
+    def _ended(self, watch: Watch) -> Self:
+        job = self.seen(watch.seen[self.id])
+        require_success(job.snapshot)
+        return job
 
-    def __init__(self, timeout: float | None, clock: Clock, on_event: OnEvent | None) -> None:
-        self._clock = clock
-        self._timeout = timeout
-        self._end = None if timeout is None else clock.monotonic() + timeout
-        self._on_event = on_event
-        self._told: set[str] = set()
-
-    def delays(self, job_id: str) -> Iterator[float]:
-        """Seconds until the next look, never past the end."""
-        for delay in PollPolicy().delays():
-            left = None if self._end is None else self._end - self._clock.monotonic()
-            if left is not None and left <= 0:
-                raise JobTimeoutError(
-                    f"job {job_id} hasn't ended after {self._timeout:g} s; it goes on, wait again to re-attach",
-                    job_id=job_id,
-                )
-            yield delay if left is None else min(delay, left)
-
-    def tell(self, job: Job) -> None:
-        """Pass on the events that are new."""
-        if self._on_event is None:
-            return
-        for event in job.events():
-            if event.id not in self._told:
-                self._told.add(event.id)
-                self._on_event(event)
-
-
-def _connected(provider: str | Provider, workspace: Workspace) -> Provider:
-    return connect(provider, workspace=workspace) if isinstance(provider, str) else provider
-
-
-def _trainer(provider: Provider) -> Trainer:
-    if provider.trainer is None:
-        raise UsageError(f"{provider.name} doesn't train models")
-    return provider.trainer
-
-
-def _loaded(data: Data) -> Dataset | str:
-    if isinstance(data, Dataset):
-        return data
-    return Dataset.load(data) if Path(data).exists() else str(data)
-
-
-def _seen(connection: Provider, journal: Journal, snapshot: JobSnapshot, record: JobRecord | None) -> Job:
-    JobRecords(journal).seen(connection.name, snapshot)
-    return Job(
-        provider=connection.name,
-        snapshot=snapshot,
-        training_fingerprint=record.training_fingerprint if record else None,
-        validation_fingerprint=record.validation_fingerprint if record else None,
-        connection=connection,
-        journal=journal,
-    )
-
-
-def _succeeded(job: JobT) -> JobT:
-    if job.status == CANCELLED:
-        raise JobCancelledError(f"job {job.id} was cancelled", job_id=job.id)
-    if job.status == FAILED:
-        failure = job.snapshot.failure
-        reason = failure.message if failure else "the provider gives no reason"
-        code = failure.code if failure else None
-        raise JobFailedError(
-            f"job {job.id} failed{f' ({code})' if code else ''}: {reason}",
-            job_id=job.id,
-            code=code,
-            reason=reason,
+    def _moving(self, target: Provider, model: str, training: Data | None, options: JobOptions) -> tuple[Move, Plan]:
+        origin = Origin(
+            provider=self.provider,
+            snapshot=self.snapshot,
+            training_fingerprint=self.training_fingerprint,
+            validation_fingerprint=self.validation_fingerprint,
         )
-    return job
+        return plan_move(origin, target, model=model, journal=self._journal, training=training, options=options)
+
+
+def _record(name: str, records: JobRecords) -> JobRecord | None:
+    """The job that an id means, or a fingerprint of its data."""
+    found = records.by_job_id(name)
+    if found is not None or len(name) < _SHORTEST_FINGERPRINT or not set(name) <= _DIGITS:
+        return found
+    return next((record for record in records.by_training(name) if record.job_id is not None), None)

@@ -6,7 +6,7 @@ import finetuner as ft
 from finetuner.data.splitting import Split
 from finetuner.evaluation.comparison import Comparison
 from finetuner.evaluation.results import Evaluation
-from finetuner.training.curve import BestCheckpoint
+from finetuner.training.verdict import BestCheckpoint
 
 data = ft.Dataset.load("raw.jsonl")
 assert_type(data.validate(provider="openai").dedupe(), ft.Dataset)
