@@ -1,51 +1,58 @@
-"""What live traffic says about the tuned model, and the decision that follows from it.
+"""What live traffic says about the tuned model, in numbers from which alone a decision can be made again.
 
-Units are counted once, in the stage in which they were first served. Letters are those of `sequential`: the interval
-of quality (A) stays valid however often it is looked at, the guardrail of errors is B, the sample ratio E.
+Letters are those of `sequential`: intervals of differences (A) stay valid however often they are looked at, guardrails
+are B, rare shares C, latencies D, the sample ratio E, stages are combined by G.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
+import math
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 import attrs
 
+from finetuner.deployment.gates import Gates
 from finetuner.deployment.guardrails import Guardrail
 from finetuner.deployment.histogram import Histogram
 from finetuner.deployment.observations import Observation
-from finetuner.deployment.sample_ratio import ArmCounts, mismatched
-from finetuner.deployment.sequential import confidence_sequence, lower_bound, share_confidence_sequence, upper_bound
+from finetuner.deployment.sample_ratio import ArmCounts, stages_log_bayes_factor
+from finetuner.deployment.sequential import (
+    confidence_sequence,
+    lower_bound,
+    quantile_count_range,
+    share_confidence_sequence,
+    upper_bound,
+)
 from finetuner.deployment.state import Arm
-from finetuner.deployment.strata import stratified_difference
+from finetuner.deployment.strata import Stratum, clustered_difference
+from finetuner.deployment.tally import BAD, Cell, Tally
 from finetuner.evaluation.statistics.estimate import Estimate
-from finetuner.evaluation.statistics.means import Effect, Moments, absolute_difference
+from finetuner.evaluation.statistics.means import Effect, ratio_of_means
 
-Action = Literal["PROMOTE", "HOLD", "ROLLBACK", "INCONCLUSIVE"]
+MetricName = Literal["pairs", "feedback", "errors", "slow", "invalid", "cost"]
 
 _EVENTS_FOR_A = 20
+_QUANTILES = (0.5, 0.95, 0.99)
+_WINSORIZED = 0.99
+_LATENCY_ALPHA = 0.05
 
 
 @attrs.frozen(kw_only=True)
-class Gates:
-    """What the tuned model must show.
+class QuantileReport:
+    """A quantile of latency, in seconds, within 0.6 %; its interval is valid at every look (D).
 
     Attributes:
-        quality_margin: Points (0 to 1) of quality that may be lost.
-        error_margin: Points (0 to 1) by which units with errors may be more frequent.
-        deterioration_alpha: Chance of rolling back a harmless model, over all looks and both guardrails.
-        alpha: Chance of promoting a worse one, over all looks.
-        min_units: Tuned units of the current stage.
-        min_seconds: Age of the current stage.
-        min_scored: Units with feedback in each arm.
+        q: Its level.
+        value: Of the answers so far.
+        low: Lower end of the 95 % interval, requests taken as independent.
+        high: Upper end; None while too few answers bound it.
+        n: Answers.
     """
 
-    quality_margin: float = 0.02
-    error_margin: float = 0.01
-    deterioration_alpha: float = 0.01
-    alpha: float = 0.05
-    min_units: int = 200
-    min_seconds: float = 1800.0
-    min_scored: int = 100
+    q: float
+    value: float
+    low: float
+    high: float | None
+    n: int
 
 
 @attrs.frozen(kw_only=True)
@@ -53,231 +60,334 @@ class ArmReport:
     """What one arm did.
 
     Attributes:
-        units: Distinct units, each in the stage of its first request.
+        units: Distinct units.
         requests: Served.
         error_rate: Of requests, 0 to 1; an error that base made good counts against tuned.
-        p50: Seconds; None without an answer. Like the next two within 0.6 %.
-        p95: Likewise.
-        p99: Likewise.
+        latency: Quantiles .5, .95 and .99; empty without a request.
         cost_usd: Of all requests with a known price.
+        priced: How many those are.
         quality: Mean of the units' feedback, 0 to 1; None without any.
     """
 
     units: int
     requests: int
     error_rate: float
-    p50: float | None
-    p95: float | None
-    p99: float | None
+    latency: tuple[QuantileReport, ...]
     cost_usd: float
+    priced: int
     quality: float | None
+
+    @property
+    def p50(self) -> float | None:
+        """Median latency in seconds."""
+        return self._quantile(0)
+
+    @property
+    def p95(self) -> float | None:
+        """95 of 100 answers were at least this fast, in seconds."""
+        return self._quantile(1)
+
+    @property
+    def p99(self) -> float | None:
+        """99 of 100 answers were at least this fast, in seconds."""
+        return self._quantile(2)
+
+    @property
+    def cost_per_request(self) -> float | None:
+        """USD; None without a known price."""
+        return self.cost_usd / self.priced if self.priced else None
+
+    def _quantile(self, place: int) -> float | None:
+        return self.latency[place].value if self.latency else None
+
+
+@attrs.frozen(kw_only=True)
+class MetricReport:
+    """How far the tuned model differs in one metric.
+
+    Attributes:
+        name: `pairs` and `feedback` are quality (more is better); of the others less is better.
+        difference: Tuned minus base with its interval, valid at every look at the level of a guardrail; None while
+            nothing varies.
+        low: One-sided lower bound at `Gates.alpha`; None while nothing is known.
+        high: One-sided upper bound, likewise.
+        base: Units of base behind it; for pairs, units with pairs.
+        tuned: Units of tuned behind it; for pairs, pairs.
+    """
+
+    name: MetricName
+    difference: Estimate | None
+    low: float | None
+    high: float | None
+    base: int
+    tuned: int
+
+
+@attrs.frozen(kw_only=True)
+class GuardrailReport:
+    """The exact evidence that the tuned model causes one kind of bad event (B).
+
+    Attributes:
+        name: `errors`, `slow` or `invalid`.
+        log_e: Logarithm of the evidence: alarm at `ln(1 / level)`.
+        excess: Tuned's bad units above its share of all; evidence counts against it only above 0.
+        base_bad: Units of base with such an event first.
+        tuned_bad: Units of tuned.
+    """
+
+    name: str
+    log_e: float
+    excess: float
+    base_bad: int
+    tuned_bad: int
+
+
+@attrs.frozen(kw_only=True)
+class ShadowReport:
+    """What the tuned model answered unseen.
+
+    Attributes:
+        answers: With an answer or an error.
+        failed: Of those, with an error.
+        base_failed: Of the same requests, where base failed.
+        lost: Sampled ones without an answer, by reason.
+    """
+
+    answers: int
+    failed: int
+    base_failed: int
+    lost: Mapping[str, int]
+
+    @property
+    def lost_share(self) -> float:
+        """Of all sampled ones, 0 to 1."""
+        lost = sum(self.lost.values())
+        return lost / (self.answers + lost) if lost else 0.0
 
 
 @attrs.frozen(kw_only=True)
 class ExperimentReport:
-    """Both arms and their difference.
+    """Both arms and their differences.
 
     Attributes:
         base: Units assigned to base.
         tuned: Units assigned to tuned.
         stage_units: Tuned units of the current stage.
-        quality_difference: Tuned minus base, valid at every look; None until both vary.
-        quality_low: One-sided lower bound of it.
-        error_difference: Units with an error, tuned minus base; as `quality_difference`.
-        error_high: One-sided upper bound of it.
-        scored: Units with feedback, base and tuned.
-        sample_ratio_mismatch: The arms aren't as large as designed: events were lost.
-        errors_deteriorated: The error guardrail fired.
+        metrics: Differences, those that can be known at all.
+        guardrails: Exact evidence on bad events.
+        sample_ratio_log_evidence: That the arms aren't as large as designed (E).
+        lost_events: Share (0 to 1) of requests that other events tell of and that have no exposure.
+        slow_seconds: What counts as slow; None before it is fixed.
+        shadow: What was answered unseen.
     """
 
     base: ArmReport
     tuned: ArmReport
     stage_units: int
-    quality_difference: Estimate | None
-    quality_low: float | None
-    error_difference: Estimate | None
-    error_high: float | None
-    scored: tuple[int, int]
-    sample_ratio_mismatch: bool
-    errors_deteriorated: bool
+    metrics: tuple[MetricReport, ...]
+    guardrails: tuple[GuardrailReport, ...]
+    sample_ratio_log_evidence: float
+    lost_events: float
+    slow_seconds: float | None
+    shadow: ShadowReport
+
+    def metric(self, name: MetricName) -> MetricReport | None:
+        """A metric by its name; None where nothing can be known of it."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+    @property
+    def quality_difference(self) -> Estimate | None:
+        """Tuned minus base by feedback, else on shadow pairs; None until something varies."""
+        found = (self.metric("feedback"), self.metric("pairs"))
+        return next((metric.difference for metric in found if metric is not None and metric.difference), None)
+
+    @property
+    def error_difference(self) -> Estimate | None:
+        """Share of units with an error, tuned minus base; None until something varies."""
+        found = self.metric("errors")
+        return None if found is None else found.difference
+
+    @property
+    def scored(self) -> tuple[int, int]:
+        """Units with feedback, base and tuned."""
+        found = self.metric("feedback")
+        return (0, 0) if found is None else (found.base, found.tuned)
 
 
-@attrs.frozen(kw_only=True)
-class Decision:
-    """What to do and why, with everything needed to compute it again.
-
-    Attributes:
-        action: `PROMOTE`, `HOLD`, `ROLLBACK` or `INCONCLUSIVE`.
-        reasons: One sentence for each metric that spoke.
-        report: The numbers.
-        gates: What they were held against.
-        stage_seconds: Age of the stage.
-    """
-
-    action: Action
-    reasons: tuple[str, ...]
-    report: ExperimentReport
-    gates: Gates
-    stage_seconds: float
-
-
-@attrs.frozen(kw_only=True)
-class _Unit:
-    """One unit's sums in the stage and arm of its first request."""
-
-    stage: int
-    share: float
-    arm: Arm
-    error: bool
-    quality: float | None
-
-
-def report(events: Iterable[Observation], *, stage: int, gates: Gates | None = None) -> ExperimentReport:
+def report(
+    events: Iterable[Observation], *, stage: int, after_stage: int = -1, gates: Gates | None = None
+) -> ExperimentReport:
     """What a rollout's events say.
 
     Args:
         events: By time.
         stage: The current one.
+        after_stage: The last one of the attempt before.
         gates: For the levels of the intervals.
     """
     rules = gates or Gates()
-    seen = tuple(events)
-    scores = {event.request_id: event.quality for event in seen if event.kind == "feedback"}
-    exposures = [event for event in seen if event.kind == "exposure" and event.analyzed and 0 < event.share < 1]
-    units = _units(exposures, scores)
-    strata = sorted({(unit.stage, unit.share) for unit in units})
-    members = {key: [unit for unit in units if (unit.stage, unit.share) == key] for key in strata}
-    quality = _effect([[(unit.arm, unit.quality) for unit in group] for group in members.values()])
-    errors = _effect([[(unit.arm, float(unit.error)) for unit in group] for group in members.values()])
-    counts = [ArmCounts(key[1], _count(group, "tuned"), _count(group, "base")) for key, group in members.items()]
-    guardrail = Guardrail()
-    for (_, share), group in members.items():
-        bad = [unit for unit in group if unit.error]
-        guardrail = guardrail.with_stage(share).with_bad(tuned=_count(bad, "tuned"), base=_count(bad, "base"))
-    scored = [unit for unit in units if unit.quality is not None]
-    return ExperimentReport(
-        base=_arm("base", exposures, units),
-        tuned=_arm("tuned", exposures, units),
-        stage_units=sum(unit.stage == stage and unit.arm == "tuned" for unit in units),
-        quality_difference=_interval(quality, rules),
-        quality_low=None if quality is None else lower_bound(quality, alpha=rules.alpha),
-        error_difference=_interval(errors, rules),
-        error_high=_error_high(errors, units, rules),
-        scored=(_count(scored, "base"), _count(scored, "tuned")),
-        sample_ratio_mismatch=mismatched(counts),
-        errors_deteriorated=guardrail.deteriorated(rules.deterioration_alpha / 2),
+    return tally_report(
+        Tally(after_stage=after_stage, slow_seconds=rules.slow_seconds).add_all(events), stage=stage, gates=rules
     )
 
 
-def decide(numbers: ExperimentReport, *, stage_seconds: float, gates: Gates | None = None) -> Decision:
-    """The decision that the numbers call for: the same numbers always give the same one.
-
-    Args:
-        numbers: From `report`.
-        stage_seconds: Age of the current stage.
-        gates: What to hold them against.
-    """
-    rules = gates or Gates()
-    action, reasons = _verdict(numbers, stage_seconds, rules)
-    return Decision(action=action, reasons=reasons, report=numbers, gates=rules, stage_seconds=stage_seconds)
-
-
-def _verdict(numbers: ExperimentReport, seconds: float, rules: Gates) -> tuple[Action, tuple[str, ...]]:
-    if numbers.sample_ratio_mismatch:
-        return "INCONCLUSIVE", ("the arms are not as large as designed: look for lost events before reading on",)
-    worse: list[str] = []
-    if numbers.errors_deteriorated:
-        worse.append(f"errors: {numbers.tuned.error_rate:.1%} of requests, base {numbers.base.error_rate:.1%}")
-    quality = numbers.quality_difference
-    enough = min(numbers.scored) >= rules.min_scored
-    if enough and quality is not None and quality.high < 0:
-        worse.append(f"quality: worse by {-quality.value:.3f}, at least {-quality.high:.3f}")
-    if worse:
-        return "ROLLBACK", tuple(worse)
-    missing = _missing(numbers, seconds, rules)
-    if missing:
-        return "HOLD", missing
-    return "PROMOTE", (f"quality: a loss of {rules.quality_margin:g} is excluded", "errors: within the margin")
+def tally_report(tally: Tally, *, stage: int, gates: Gates) -> ExperimentReport:
+    """What counted events say. Like `report`."""
+    lost, told = tally.lost
+    counts = [ArmCounts(share, sizes["tuned"], sizes["base"]) for (_, share), sizes in sorted(tally.first.items())]
+    current = (cells for (number, _), cells in tally.cells.items() if number == stage)
+    return ExperimentReport(
+        base=_arm(tally, "base"),
+        tuned=_arm(tally, "tuned"),
+        stage_units=sum(cell.arm == "tuned" for cells in current for cell in cells.values()),
+        metrics=tuple(metric for metric in _metrics(tally, gates) if metric is not None),
+        guardrails=tuple(_guardrail(tally, name) for name in BAD),
+        sample_ratio_log_evidence=stages_log_bayes_factor(counts),
+        lost_events=lost / told if told else 0.0,
+        slow_seconds=tally.slow_seconds,
+        shadow=ShadowReport(
+            answers=tally.shadow["answers"],
+            failed=tally.shadow["failed"],
+            base_failed=tally.shadow["base_failed"],
+            lost=dict(tally.shadow_lost),
+        ),
+    )
 
 
-def _missing(numbers: ExperimentReport, seconds: float, rules: Gates) -> tuple[str, ...]:
-    """What still keeps the tuned model from being promoted."""
-    missing: list[str] = []
-    if numbers.stage_units < rules.min_units:
-        missing.append(f"units: {rules.min_units - numbers.stage_units} more tuned units in this stage")
-    if seconds < rules.min_seconds:
-        missing.append(f"time: {rules.min_seconds - seconds:.0f} more seconds in this stage")
-    if min(numbers.scored) < rules.min_scored:
-        missing.append(f"quality: {rules.min_scored} units with feedback in each arm, now {min(numbers.scored)}")
-    elif numbers.quality_low is None or numbers.quality_low <= -rules.quality_margin:
-        missing.append(f"quality: a loss of {rules.quality_margin:g} is not excluded yet")
-    if numbers.error_high is None or numbers.error_high >= rules.error_margin:
-        missing.append(f"errors: {rules.error_margin:g} more of them are not excluded yet")
-    return tuple(missing)
+def _metrics(tally: Tally, gates: Gates) -> list[MetricReport | None]:
+    quality = _strata(tally, lambda cell: cell.quality / cell.scored if cell.scored else None)
+    found: list[MetricReport | None] = [_pairs(tally, gates), _metric("feedback", quality, gates)]
+    found += [_bad(tally, name, gates) for name in ("errors", "slow", "invalid")]
+    return [*found, _metric("cost", _winsorized(_strata(tally, _cost)), gates, relative=True)]
 
 
-def _units(exposures: Sequence[Observation], scores: Mapping[str, float | None]) -> list[_Unit]:
-    by_unit: dict[str, list[Observation]] = {}
-    for event in exposures:
-        by_unit.setdefault(event.unit or event.request_id, []).append(event)
-    units: list[_Unit] = []
-    for served in by_unit.values():
-        first = served[0]
-        own = [event for event in served if (event.stage, event.assigned) == (first.stage, first.assigned)]
-        liked = [score for event in own if (score := scores.get(event.request_id)) is not None]
-        units.append(
-            _Unit(
-                stage=first.stage,
-                share=first.share,
-                arm=first.assigned,
-                error=any(event.error for event in own),
-                quality=fmean(liked) if liked else None,
-            )
-        )
-    return units
+def _cost(cell: Cell) -> float | None:
+    return cell.cost / cell.priced if cell.priced else None
 
 
-def _effect(strata: Sequence[Sequence[tuple[Arm, float | None]]]) -> Effect | None:
-    """The difference over the stages in which both arms have two units and something varies."""
-    effects: list[Effect] = []
-    for values in strata:
-        base = [value for arm, value in values if arm == "base" and value is not None]
-        tuned = [value for arm, value in values if arm == "tuned" and value is not None]
-        if min(len(base), len(tuned)) > 1:
-            effect = absolute_difference(Moments.from_values(base), Moments.from_values(tuned))
-            effects += [effect] if effect.se > 0 else []
-    return stratified_difference(effects) if effects else None
+def _pairs(tally: Tally, gates: Gates) -> MetricReport | None:
+    units = list(tally.pairs.values())
+    pairs = sum(unit.pairs for unit in units)
+    if len(units) < 2:  # noqa: PLR2004  # a variance needs two
+        return None
+    effect = ratio_of_means([unit.difference for unit in units], [float(unit.pairs) for unit in units])
+    return _bounded("pairs", effect if effect.se > 0 else None, gates, (len(units), pairs))
 
 
-def _interval(effect: Effect | None, rules: Gates) -> Estimate | None:
-    return None if effect is None else confidence_sequence(effect, alpha=rules.deterioration_alpha / 2)
+def _metric(name: MetricName, strata: list[Stratum], gates: Gates, *, relative: bool = False) -> MetricReport | None:
+    sizes = _sizes(strata)
+    if not any(sizes):
+        return None
+    return _bounded(name, clustered_difference(strata, relative=relative), gates, sizes)
 
 
-def _error_high(effect: Effect | None, units: Sequence[_Unit], rules: Gates) -> float | None:
-    """The upper bound of the difference; of the tuned share alone (C, exact) while errors are too rare for A."""
-    bad = [unit for unit in units if unit.error]
-    tuned = _count(units, "tuned")
-    if effect is not None and min(_count(bad, "base"), _count(bad, "tuned")) >= _EVENTS_FOR_A:
-        return upper_bound(effect, alpha=rules.alpha)
-    return share_confidence_sequence(_count(bad, "tuned"), tuned, alpha=rules.alpha).high if tuned else None
+def _bad(tally: Tally, name: Literal["errors", "slow", "invalid"], gates: Gates) -> MetricReport | None:
+    """Units with a bad event: A where there are enough of them, else tuned's share alone (C, exact)."""
+    known = {"errors": True, "slow": tally.slow_seconds is not None, "invalid": tally.checked}[name]
+    strata = _strata(tally, lambda cell: float(name in cell.bad))
+    sizes = _sizes(strata)
+    if not known or not any(sizes):
+        return None
+    found = _bounded(name, clustered_difference(strata), gates, sizes)
+    bad = [sum(sum(arm.values()) for arm in arms) for arms in zip(*((s.base, s.tuned) for s in strata), strict=True)]
+    if min(bad) >= _EVENTS_FOR_A or not sizes[1]:
+        return found
+    tuned = {unit: 0.0 for stratum in strata for unit in stratum.tuned}
+    for stratum in strata:
+        for unit, value in stratum.tuned.items():
+            tuned[unit] = max(tuned[unit], value)
+    share = share_confidence_sequence(
+        round(sum(tuned.values())), len(tuned), alpha=gates.alpha, planned_n=gates.planned_units
+    )
+    return attrs.evolve(found, low=None, high=share.high)
 
 
-def _count(units: Iterable[_Unit], arm: Arm) -> int:
-    return sum(unit.arm == arm for unit in units)
+def _bounded(name: MetricName, effect: Effect | None, gates: Gates, sizes: tuple[int, int]) -> MetricReport:
+    sources = len(gates.quality_sources) if name in {"pairs", "feedback"} else 1
+    # Of two kinds of evidence on quality either may decide: they share the level.
+    level, alpha = gates.guardrail_level / max(1, sources), gates.alpha / max(1, sources)
+    n = gates.planned_units
+    return MetricReport(
+        name=name,
+        difference=None if effect is None else confidence_sequence(effect, alpha=level, planned_n=n),
+        low=None if effect is None else lower_bound(effect, alpha=alpha, planned_n=n),
+        high=None if effect is None else upper_bound(effect, alpha=alpha, planned_n=n),
+        base=sizes[0],
+        tuned=sizes[1],
+    )
 
 
-def _arm(arm: Arm, exposures: Sequence[Observation], units: Sequence[_Unit]) -> ArmReport:
-    mine = [event for event in exposures if event.assigned == arm]
-    latency = Histogram.from_values(event.latency for event in mine)
-    p50, p95, p99 = (latency.quantile(q) if latency.count else None for q in (0.5, 0.95, 0.99))
-    scores = [unit.quality for unit in units if unit.arm == arm and unit.quality is not None]
+def _strata(tally: Tally, outcome: Callable[[Cell], float | None]) -> list[Stratum]:
+    """Outcomes of units by stage and arm."""
+    strata: list[Stratum] = []
+    for _, cells in sorted(tally.cells.items()):
+        arms: dict[Arm, dict[str, float]] = {"base": {}, "tuned": {}}
+        for unit, cell in cells.items():
+            value = outcome(cell) if cell.requests else None
+            if value is not None:
+                arms[cell.arm][unit] = value
+        strata.append(Stratum(arms["base"], arms["tuned"]))
+    return strata
+
+
+def _sizes(strata: list[Stratum]) -> tuple[int, int]:
+    """Distinct units of each arm."""
+    base: set[str] = set()
+    tuned: set[str] = set()
+    return len(base.union(*(s.base for s in strata))), len(tuned.union(*(s.tuned for s in strata)))
+
+
+def _winsorized(strata: list[Stratum]) -> list[Stratum]:
+    """Costs above the 99th percentile as that: one runaway answer must not widen every interval."""
+    costs = sorted(value for s in strata for arm in (s.base, s.tuned) for value in arm.values())
+    if not costs:
+        return strata
+    most = costs[math.ceil(_WINSORIZED * len(costs)) - 1]
+    return [
+        Stratum(*({unit: min(value, most) for unit, value in arm.items()} for arm in (s.base, s.tuned))) for s in strata
+    ]
+
+
+def _guardrail(tally: Tally, name: str) -> GuardrailReport:
+    guardrail, base, tuned = Guardrail(), 0, 0
+    for (_, share), counts in sorted(tally.bad[name].items()):
+        guardrail = guardrail.with_stage(share).with_bad(tuned=counts["tuned"], base=counts["base"])
+        base, tuned = base + counts["base"], tuned + counts["tuned"]
+    return GuardrailReport(name=name, log_e=guardrail.log_e, excess=guardrail.excess, base_bad=base, tuned_bad=tuned)
+
+
+def _arm(tally: Tally, arm: Arm) -> ArmReport:
+    seen, latency = tally.arms[arm], tally.arms[arm].latency.histogram()
+    sums: dict[str, tuple[float, int]] = {}
+    for cells in tally.cells.values():
+        for unit, cell in cells.items():
+            if cell.arm == arm and cell.scored:
+                total, scored = sums.get(unit, (0.0, 0))
+                sums[unit] = (total + cell.quality, scored + cell.scored)
+    scores = [total / scored for total, scored in sums.values()]
     return ArmReport(
-        units=_count(units, arm),
-        requests=len(mine),
-        error_rate=sum(event.error is not None for event in mine) / len(mine) if mine else 0.0,
-        p50=p50,
-        p95=p95,
-        p99=p99,
-        cost_usd=sum(event.cost_usd or 0.0 for event in mine),
-        quality=fmean(scores) if scores else None,
+        units=len(seen.units),
+        requests=seen.requests,
+        error_rate=seen.errors / seen.requests if seen.requests else 0.0,
+        latency=tuple(_quantile(latency, q) for q in _QUANTILES) if latency.count else (),
+        cost_usd=seen.cost,
+        priced=seen.priced,
+        quality=math.fsum(scores) / len(scores) if scores else None,
+    )
+
+
+def _quantile(latency: Histogram, q: float) -> QuantileReport:
+    """A quantile between the order statistics that bound it at every look (D)."""
+    n, value = latency.count, latency.quantile(q)
+    fewest, most = quantile_count_range(n, q, alpha=_LATENCY_ALPHA)
+
+    def ranked(rank: int) -> float:
+        return latency.quantile(min(1.0, (rank + 0.5) / (n - 1))) if n > 1 else value
+
+    return QuantileReport(
+        q=q,
+        value=value,
+        low=min(value, ranked(fewest - 1)) if fewest else 0.0,
+        high=max(value, ranked(most)) if most < n else None,
+        n=n,
     )

@@ -207,6 +207,7 @@ _SUMMARIES: Mapping[str, Callable[[Json], str]] = {
     "create": lambda body: f"{body['tuned']} may replace {body['base']}",
     "shadow": lambda body: f"shadow {body['shadow_rate']:.0%} of base's requests",
     "ramp": lambda body: f"{body['share']:.0%} of units, approved by {body['approver']}",
+    "advance": lambda body: f"{body['share']:.0%} of units, every gate passed",
     "promote": lambda body: f"all units, approved by {body['approver']}",
     "decide": lambda body: f"{body['action']}: {'; '.join(body['reasons'])}",
     "rollback": lambda body: f"all units on base: {body['reason']}",

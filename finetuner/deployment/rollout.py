@@ -14,7 +14,10 @@ from finetuner._core.types import Json
 from finetuner._core.workspace import Workspace
 from finetuner.deployment import experiment, observations
 from finetuner.deployment import state as transitions
-from finetuner.deployment.experiment import Decision, ExperimentReport, Gates
+from finetuner.deployment.decision import Decision, Situation
+from finetuner.deployment.decision import decide as decided
+from finetuner.deployment.experiment import ExperimentReport
+from finetuner.deployment.gates import Gates
 from finetuner.deployment.state import RolloutState
 from finetuner.errors import JournalError, RolloutError, UnknownNameError
 from finetuner.providers.model import Model
@@ -22,6 +25,26 @@ from finetuner.records.journal import Journal
 from finetuner.records.rollouts import DecisionRecord, RolloutRecords
 
 _ATTEMPTS = 20
+
+
+@attrs.frozen(kw_only=True)
+class Replay:
+    """A decision made again.
+
+    Attributes:
+        sequence: Its entry in the audit.
+        kept: As it was made.
+        again: As it would be made now, from the same numbers.
+    """
+
+    sequence: int
+    kept: Decision
+    again: Decision
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing changed."""
+        return self.kept == self.again
 
 
 @attrs.frozen
@@ -45,6 +68,8 @@ class Rollout:
         *,
         base: str | Model,
         tuned: str | Model,
+        gates: Gates | None = None,
+        holdout: float = 0.0,
         store: str | Path | Workspace | Journal | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> "Rollout":
@@ -54,6 +79,8 @@ class Rollout:
             name: Letters, digits, `-` and `_`.
             base: Today's model.
             tuned: The candidate.
+            gates: Stages, and what each of them asks for.
+            holdout: Share of units (0 to 1) that keep base even after the promotion, to compare with.
             store: Folder, database URL or open journal.
             clock: Tells when things happen.
 
@@ -68,6 +95,8 @@ class Rollout:
             tuned=str(Model.of(tuned)),
             salt=_salt(),
             shadow_salt=_salt(),
+            gates=gates or Gates(),
+            holdout=holdout,
             created_at=now,
             stage_started_at=now,
         )
@@ -117,7 +146,7 @@ class Rollout:
 
     def shadow(self, rate: float) -> RolloutState:
         """Answer so large a share (0 to 1) of base's requests with the tuned model too, unseen by users."""
-        return self._change("shadow", lambda state: transitions.shadow(state, rate))
+        return self._change("shadow", lambda state: transitions.shadow(state, rate, now=self.clock.now()))
 
     def ramp(self, share: float, *, approver: str | None = None) -> RolloutState:
         """Give so large a share of units (above 0, below 1) the tuned model.
@@ -145,19 +174,57 @@ class Rollout:
         return self._change("promote", lambda state: transitions.promote(state, approver=person, now=self.clock.now()))
 
     def report(self, *, gates: Gates | None = None) -> ExperimentReport:
-        """What was served so far, arm by arm, with intervals that stay valid at every look."""
+        """What was served so far in this attempt, arm by arm, with intervals that stay valid at every look.
+
+        Args:
+            gates: Other levels than the rollout's own.
+        """
         observations.fold(self.events_folder, self.journal, self.name)
-        events = observations.folded(self.journal, self.name)
         state = self.state
-        attempt = [event for event in events if event.kind == "feedback" or event.stage > state.attempt_stage]
-        return experiment.report(attempt, stage=state.stage, gates=gates)
+        return experiment.report(
+            observations.folded(self.journal, self.name),
+            stage=state.stage,
+            after_stage=state.attempt_stage,
+            gates=gates or state.gates,
+        )
 
     def decide(self, *, gates: Gates | None = None) -> Decision:
-        """What to do now; kept in the audit. It changes no traffic: act on it with promote() or rollback()."""
-        seconds = self.clock.now() - self.state.stage_started_at
-        decision = experiment.decide(self.report(gates=gates), stage_seconds=seconds, gates=gates)
+        """What to do now; kept in the audit. It changes no traffic: `advance()` acts on it, or you do.
+
+        Args:
+            gates: Others than the rollout's own.
+        """
+        state = self.state
+        rules = gates or state.gates
+        situation = Situation.of(state, now=self.clock.now())
+        decision = decided(self.report(gates=rules), situation, gates=rules)
         self.note("decide", codec.unstructure(decision))
         return decision
+
+    def advance(self) -> Decision:
+        """Decide and act on it: go on to the next stage where every gate is passed, roll back where one is broken.
+
+        Raises:
+            RolloutError: Somebody changed the rollout meanwhile; nothing was done.
+        """
+        decision = self.decide()
+        epoch = decision.situation.epoch
+        if decision.action == "PROMOTE":
+            self._change(
+                "advance",
+                lambda state: transitions.advance(state, epoch=epoch, approver="gates", now=self.clock.now()),
+            )
+        elif decision.action == "ROLLBACK" and self.state.share + self.state.shadow_rate > 0:
+            self.rollback("; ".join(decision.reasons))
+        return decision
+
+    def replay(self) -> tuple[Replay, ...]:
+        """Every decision in the audit, made again from its numbers.
+
+        Raises:
+            JournalError: Somebody edited the audit.
+        """
+        return tuple(_replayed(record) for record in self.audit if record.kind == "decide")
 
     def rollback(self, reason: str) -> RolloutState:
         """Give every unit base, at once: routers learn it from a file, even where the database is gone.
@@ -202,6 +269,11 @@ def read_state(path: Path) -> RolloutState | None:
         return codec.from_json(path.read_bytes(), RolloutState)
     except (OSError, ValueError, cattrs.BaseValidationError):
         return None
+
+
+def _replayed(record: DecisionRecord) -> Replay:
+    kept = codec.structure(record.body, Decision)
+    return Replay(sequence=record.sequence, kept=kept, again=kept.again())
 
 
 def _journal(store: str | Path | Workspace | Journal | None) -> Journal:

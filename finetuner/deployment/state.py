@@ -13,6 +13,7 @@ from typing import Literal
 import attrs
 
 from finetuner.deployment.assignment import assigned_tuned, bucket
+from finetuner.deployment.gates import Gates
 from finetuner.errors import RolloutError, UsageError
 
 Arm = Literal["base", "tuned"]
@@ -40,6 +41,7 @@ class RolloutState:
         always_base: Units that get base whatever their bucket; not analyzed.
         always_tuned: Units that get tuned while the share is above 0; not analyzed.
         holdout: Of the units that keep base at every share, 0 to 1: those of the last buckets.
+        gates: Stages, and what each of them asks for.
         created_at: Seconds since the epoch.
         stage_started_at: Likewise, of the current stage.
         approver: Who raised the share last.
@@ -60,6 +62,7 @@ class RolloutState:
     always_base: tuple[str, ...] = ()
     always_tuned: tuple[str, ...] = ()
     holdout: float = 0.0
+    gates: Gates = attrs.field(factory=Gates)
     created_at: float
     stage_started_at: float
     approver: str | None = None
@@ -94,8 +97,15 @@ class RolloutState:
         return assigned_tuned(bucket(self.name, self.shadow_salt, request_id), self.shadow_rate)
 
 
-def shadow(state: RolloutState, rate: float) -> RolloutState:
+def shadow(state: RolloutState, rate: float, *, now: float) -> RolloutState:
     """Answer so large a share of base's requests with the tuned model too, unseen by users.
+
+    Outside a ramp this begins a stage.
+
+    Args:
+        state: Now.
+        rate: 0 to 1.
+        now: Seconds since the epoch.
 
     Raises:
         RolloutError: The rollout is promoted: there is no base traffic to shadow.
@@ -104,8 +114,32 @@ def shadow(state: RolloutState, rate: float) -> RolloutState:
     _require_share("shadow rate", rate)
     if state.status == "promoted":
         raise RolloutError(f"rollout {state.name} is promoted: roll it back before shadowing again")
-    status: Status = "ramping" if state.status == "ramping" else "shadow"
-    return attrs.evolve(state, status=status, shadow_rate=rate, epoch=state.epoch + 1)
+    changed = attrs.evolve(state, shadow_rate=rate, epoch=state.epoch + 1)
+    if state.status in {"ramping", "shadow"}:
+        return changed
+    return attrs.evolve(changed, status="shadow", stage=state.stage + 1, stage_started_at=now)
+
+
+def advance(state: RolloutState, *, epoch: int, approver: str, now: float) -> RolloutState:
+    """Go on to the next stage of the plan, because every gate was passed.
+
+    Args:
+        state: Now.
+        epoch: Of the state that the gates were held against.
+        approver: What passed, such as `gates (entry 7)`.
+        now: Seconds since the epoch.
+
+    Raises:
+        RolloutError: The rollout has changed since, or isn't on its way.
+    """
+    if state.epoch != epoch:
+        raise RolloutError(f"rollout {state.name} has changed since the decision: decide again")
+    share = state.gates.next_share(state.share)
+    if share >= 1:
+        return promote(state, approver=approver, now=now)
+    if state.status not in {"shadow", "ramping"}:
+        raise RolloutError(f"rollout {state.name} is {state.status}: begin with shadow() or ramp()")
+    return ramp(state, share, approver=approver, now=now)
 
 
 def ramp(state: RolloutState, share: float, *, approver: str | None, now: float) -> RolloutState:

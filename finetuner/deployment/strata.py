@@ -4,7 +4,8 @@ Pooling units of stages with different shares mixes a change of quality over tim
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 import attrs
@@ -30,6 +31,63 @@ def stratified_difference(stages: Sequence[Effect]) -> Effect:
     total = math.fsum(weights)
     value = math.fsum(weight * stage.value for weight, stage in zip(weights, stages, strict=True)) / total
     return Effect(value, total**-0.5, sum(stage.n for stage in stages))
+
+
+@attrs.frozen
+class Stratum:
+    """Outcomes of one stage, by unit.
+
+    Attributes:
+        base: Of units that had the base model.
+        tuned: Of units that had the tuned model.
+    """
+
+    base: Mapping[str, float]
+    tuned: Mapping[str, float]
+
+    @property
+    def weight(self) -> float:
+        """Its precision for equal variances, `n1 n0 / (n1 + n0)`; 0 where an arm has fewer than two units."""
+        n0, n1 = len(self.base), len(self.tuned)
+        return n1 * n0 / (n1 + n0) if min(n0, n1) > 1 else 0.0
+
+
+def clustered_difference(strata: Iterable[Stratum], *, relative: bool = False) -> Effect | None:
+    """The effect over stages in which the same units may appear again, with either arm (formula G, clustered).
+
+    Each stage is compared within itself. The standard error adds up what each unit does to the estimate over all of
+    its stages, so that its outcomes may depend on one another. Weights come from sizes alone: by `1/se^2` a stage in
+    which the few tuned units happen to agree would count most.
+
+    Source: cluster-robust variance of a weighted sum, Liang and Zeger 1986, Biometrika 73:13.
+
+    Args:
+        strata: One for each stage.
+        relative: Give the lift over the base mean, by the delta method.
+
+    Returns:
+        None while no stage has two units in each arm, nothing varies, or a lift has a base mean of 0.
+    """
+    used = [stratum for stratum in strata if stratum.weight]
+    total = math.fsum(stratum.weight for stratum in used)
+    value = 0.0
+    influence: defaultdict[str, float] = defaultdict(float)
+    for stratum in used:
+        weight = stratum.weight / total
+        base, tuned = fmean(stratum.base.values()), fmean(stratum.tuned.values())
+        if relative and base == 0:
+            return None
+        scale = 1 / base if relative else 1.0
+        value += weight * scale * (tuned - base)
+        for arm, mean, factor in (
+            (stratum.tuned, tuned, scale),
+            (stratum.base, base, -scale * (tuned / base if relative else 1.0)),
+        ):
+            step = weight * factor / math.sqrt(len(arm) * (len(arm) - 1))
+            for unit, outcome in arm.items():
+                influence[unit] += step * (outcome - mean)
+    se = math.sqrt(math.fsum(part * part for part in influence.values()))
+    return Effect(value, se, len(influence)) if se > 0 else None
 
 
 @attrs.frozen(kw_only=True)

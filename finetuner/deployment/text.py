@@ -3,8 +3,18 @@
 from collections.abc import Iterator
 
 from finetuner._core.money import usd
-from finetuner.deployment.experiment import ArmReport, Decision, ExperimentReport
+from finetuner.deployment.decision import Decision
+from finetuner.deployment.experiment import ArmReport, ExperimentReport, MetricReport, QuantileReport
 from finetuner.deployment.state import RolloutState
+
+_NAMES = {
+    "pairs": "quality on shadow pairs",
+    "feedback": "quality by feedback",
+    "errors": "units with errors",
+    "slow": "units with slow answers",
+    "invalid": "units with invalid answers",
+    "cost": "cost of a request (relative)",
+}
 
 
 def state_text(state: RolloutState) -> str:
@@ -32,27 +42,35 @@ def decision_text(decision: Decision) -> str:
 def _report_lines(report: ExperimentReport) -> Iterator[str]:
     yield _arm("base", report.base)
     yield _arm("tuned", report.tuned)
-    base, tuned = report.scored
-    if report.quality_difference is None:
-        yield f"quality difference: not enough data ({base} base and {tuned} tuned units with feedback)"
-    else:
-        yield f"quality difference, tuned minus base: {report.quality_difference}, valid at every look"
-    if report.error_difference is None:
-        yield "units with errors: no difference to see yet"
-    else:
-        yield f"units with errors, tuned minus base: {report.error_difference}"
-    if report.errors_deteriorated:
-        yield "errors: the tuned model causes them"
-    if report.sample_ratio_mismatch:
-        yield "the arms are not as large as designed: events were lost"
+    shadow = report.shadow
+    if shadow.answers or shadow.lost:
+        lost = f", lost: {', '.join(f'{name} {count}' for name, count in shadow.lost.items())}" if shadow.lost else ""
+        yield f"shadow: {shadow.answers:,} answers, {shadow.failed:,} failed{lost}"
+    for metric in report.metrics:
+        yield f"{_NAMES[metric.name]}, tuned minus base: {_difference(metric)}"
+    if not any(metric.name in {"pairs", "feedback"} for metric in report.metrics):
+        yield "quality: not enough data (no feedback and no shadow pairs yet)"
+    for guardrail in report.guardrails:
+        bad = f"{guardrail.tuned_bad} units of tuned, {guardrail.base_bad} of base"
+        yield f"guardrail {guardrail.name}: {bad}, log evidence {guardrail.log_e:.2f}"
+    yield f"sample ratio: log evidence {report.sample_ratio_log_evidence:.2f}; lost events: {report.lost_events:.2%}"
+
+
+def _difference(metric: MetricReport) -> str:
+    if metric.difference is None:
+        bound = "" if metric.high is None else f"; at most {metric.high:.4f}"
+        return f"nothing varies in {metric.base:,} and {metric.tuned:,} units{bound}"
+    return f"{metric.difference}, valid at every look"
 
 
 def _arm(name: str, arm: ArmReport) -> str:
-    seconds = ", ".join(
-        f"{label} {value:.3f} s"
-        for label, value in (("p50", arm.p50), ("p95", arm.p95), ("p99", arm.p99))
-        if value is not None
-    )
+    seconds = ", ".join(_quantile(found) for found in arm.latency)
     quality = "" if arm.quality is None else f", quality {arm.quality:.3f}"
     served = f"{arm.units:,} units, {arm.requests:,} requests, {arm.error_rate:.2%} errors"
-    return f"{name}: {served}{', ' if seconds else ''}{seconds}, {usd(arm.cost_usd)}{quality}"
+    cost = "" if arm.cost_per_request is None else f", {usd(arm.cost_per_request)} for a request"
+    return f"{name}: {served}{', ' if seconds else ''}{seconds}{cost}{quality}"
+
+
+def _quantile(found: QuantileReport) -> str:
+    high = "?" if found.high is None else f"{found.high:.3f}"
+    return f"p{found.q * 100:.0f} {found.value:.3f} s [{found.low:.3f}, {high}]"

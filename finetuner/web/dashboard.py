@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from finetuner._core.page import Page, Section, Table, render
 from finetuner._core.types import Json
-from finetuner.deployment.experiment import ArmReport, Decision
+from finetuner.deployment.decision import Decision
+from finetuner.deployment.experiment import ArmReport
 from finetuner.deployment.rollout import Rollout
 from finetuner.errors import FinetunerError
 from finetuner.providers.reference import ModelReference

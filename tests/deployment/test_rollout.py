@@ -56,7 +56,7 @@ def test_only_a_ramping_rollout_is_promoted_and_a_promoted_one_only_rolls_back()
     with pytest.raises(RolloutError):
         transitions.ramp(promoted, 0.5, approver="ada", now=3)
     with pytest.raises(RolloutError):
-        transitions.shadow(promoted, 0.1)
+        transitions.shadow(promoted, 0.1, now=3)
     assert transitions.rollback(promoted, "slow", salt="c", shadow_salt="d", now=3).share == 0
 
 
@@ -64,6 +64,26 @@ def test_only_a_ramping_rollout_is_promoted_and_a_promoted_one_only_rolls_back()
 def test_a_ramp_is_above_nothing_and_below_everything(share: float) -> None:
     with pytest.raises(UsageError):
         transitions.ramp(fresh(), share, approver="ada", now=1)
+
+
+def test_gates_go_on_one_stage_at_a_time_and_only_from_the_state_they_saw() -> None:
+    shadowed = transitions.shadow(fresh(), 0.2, now=1)
+    assert (shadowed.stage, shadowed.stage_started_at) == (1, 1)
+    shares = []
+    state = shadowed
+    while state.status != "promoted":
+        with pytest.raises(RolloutError, match="decide again"):
+            transitions.advance(state, epoch=state.epoch - 1, approver="gates", now=2)
+        state = transitions.advance(state, epoch=state.epoch, approver="gates", now=2)
+        shares.append(state.share)
+    assert shares == [0.01, 0.05, 0.2, 0.5, 1.0]
+    with pytest.raises(RolloutError, match="shadow"):
+        transitions.advance(fresh(), epoch=0, approver="gates", now=2)
+
+
+def test_a_change_of_the_shadow_inside_a_ramp_keeps_the_stage() -> None:
+    ramping = transitions.ramp(fresh(), 0.5, approver="ada", now=1)
+    assert transitions.shadow(ramping, 0.3, now=9).stage_started_at == 1
 
 
 @given(st.text(min_size=1), st.floats(0.01, 0.5), st.floats(0.5, 0.99))
