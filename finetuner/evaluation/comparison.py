@@ -1,6 +1,5 @@
 """Comparing a base and a tuned model on the same rows: the paired difference, and what it takes to see one."""
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Literal, Unpack
 
@@ -8,56 +7,20 @@ import attrs
 
 from finetuner._core.hashing import json_sha256
 from finetuner.errors import UsageError
-from finetuner.evaluation.metrics.grading import binary
+from finetuner.evaluation.pairs import Pair, PairedScores
 from finetuner.evaluation.ports import LabeledData
 from finetuner.evaluation.results import Evaluation, ScoredRow
 from finetuner.evaluation.run import evaluate, evaluate_async, opened
 from finetuner.evaluation.session import EvaluateOptions, priced
-from finetuner.evaluation.statistics.correction import benjamini_hochberg, holm
+from finetuner.evaluation.slices import Correction, Slice, slices
 from finetuner.evaluation.statistics.estimate import Estimate
-from finetuner.evaluation.statistics.means import Moments
-from finetuner.evaluation.statistics.paired import PairedCounts, mcnemar_exact, tango_interval
-from finetuner.evaluation.statistics.power import (
-    SamplingDesign,
-    paired_minimum_detectable_effect,
-    paired_sample_size,
-    sampled_minimum_detectable_effect,
-    sampled_sample_size,
-)
-from finetuner.evaluation.statistics.resampling import paired_bootstrap_mean, sign_flip_test
 from finetuner.providers.model import Model
 from finetuner.records.evaluations import EvaluationRecords
 
 Verdict = Literal["better", "worse", "no difference shown"]
 """What the data say about the tuned model."""
 
-Correction = Literal["holm", "bh"]
-"""How p-values of slices are adjusted: `holm` bounds any false find, `bh` the share of false finds."""
-
-
 _ALPHA = 0.05
-_SMALLEST_OF_INTEREST = 0.01
-
-
-@attrs.frozen(kw_only=True)
-class Slice:
-    """One class in a comparison.
-
-    Attributes:
-        name: The class.
-        difference: Tuned minus base.
-        base: Mean of the base model, in the units of the metric.
-        tuned: Mean of the tuned model.
-        p_value: Of this slice alone.
-        adjusted_p_value: Adjusted for all slices.
-    """
-
-    name: str
-    difference: Estimate
-    base: float
-    tuned: float
-    p_value: float
-    adjusted_p_value: float
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +39,7 @@ class Comparison:
         wins: Indexes of the rows on which the tuned model did better.
         losses: Indexes of the rows on which it did worse.
         ties: Number of the other rows.
-        slices: Per class, of a classifier.
+        slices: Per class, length, writing system, and metadata: where to look.
         minimum_detectable_effect: Smallest true difference that this many rows would show with probability 0.8; None
             where even full disagreement is too little.
         needed_n: Rows that would show the observed difference (or one point, where none was observed) with
@@ -110,6 +73,16 @@ class Comparison:
         what = "the observed difference" if self.difference.value else "a difference of one point"
         return f"no difference shown (p = {self.p_value:.2g}): would need n≈{self.needed_n:,} to see {what}"
 
+    @property
+    def won(self) -> tuple[ScoredRow, ...]:
+        """The tuned model's rows on which it did better."""
+        return tuple(self.tuned.rows[index] for index in self.wins)
+
+    @property
+    def lost(self) -> tuple[ScoredRow, ...]:
+        """The tuned model's rows on which it did worse."""
+        return tuple(self.tuned.rows[index] for index in self.losses)
+
     def summary(self) -> "Comparison":
         """The same without rows."""
         return attrs.evolve(self, base=self.base.summary(), tuned=self.tuned.summary())
@@ -120,7 +93,7 @@ def compare(
     tuned: Model | str,
     data: LabeledData,
     *,
-    correction: Correction = "bh",
+    correction: Correction = "holm",
     **options: Unpack[EvaluateOptions],
 ) -> Comparison:
     """How a tuned model does against its base on the same rows.
@@ -129,7 +102,7 @@ def compare(
         base: `provider:model`, or a `Model`.
         tuned: Likewise.
         data: Examples with their expected answers.
-        correction: How p-values of slices are adjusted: `bh` or `holm`.
+        correction: How p-values of slices are adjusted, over all groups together: `holm` or `bh`.
         **options: As for `evaluate`; `max_usd` is for both models together.
 
     Returns:
@@ -151,7 +124,7 @@ async def compare_async(
     tuned: Model | str,
     data: LabeledData,
     *,
-    correction: Correction = "bh",
+    correction: Correction = "holm",
     **options: Unpack[EvaluateOptions],
 ) -> Comparison:
     """Like `compare`, without blocking the event loop."""
@@ -162,7 +135,7 @@ async def compare_async(
         return _kept(records, compare_evaluations(first, second, correction=correction))
 
 
-def compare_evaluations(base: Evaluation, tuned: Evaluation, *, correction: Correction = "bh") -> Comparison:
+def compare_evaluations(base: Evaluation, tuned: Evaluation, *, correction: Correction = "holm") -> Comparison:
     """The comparison of two evaluations of the same data by their deciding metric. Pure.
 
     Raises:
@@ -171,7 +144,7 @@ def compare_evaluations(base: Evaluation, tuned: Evaluation, *, correction: Corr
     if base.dataset != tuned.dataset or base.primary != tuned.primary:
         raise UsageError("only evaluations of the same data by the same deciding metric can be compared")
     pairs = _pairs(base, tuned)
-    whole = _Paired.of(pairs, base.primary)
+    whole = PairedScores.of(pairs, base.primary)
     difference, p_value = whole.difference(), whole.p_value()
     shown = p_value < _ALPHA
     return Comparison(
@@ -186,66 +159,11 @@ def compare_evaluations(base: Evaluation, tuned: Evaluation, *, correction: Corr
         wins=_where(pairs, base.primary, lambda change: change > 0),
         losses=_where(pairs, base.primary, lambda change: change < 0),
         ties=len(_where(pairs, base.primary, lambda change: change == 0)),
-        slices=_slices(pairs, base.primary, correction) if base.task == "classification" else (),
+        slices=slices(pairs, base.primary, correction),
         minimum_detectable_effect=whole.minimum_detectable_effect(),
         needed_n=None if shown else whole.needed_n(),
         verdict="no difference shown" if not shown else "better" if difference.value > 0 else "worse",
     )
-
-
-Pair = tuple[ScoredRow, ScoredRow]
-"""The base's and the tuned model's row."""
-
-
-@attrs.frozen
-class _Paired:
-    """Scores of the same rows, base and tuned: what a comparison computes from them."""
-
-    base: Sequence[float]
-    tuned: Sequence[float]
-
-    @classmethod
-    def of(cls, pairs: Sequence[Pair], metric: str) -> "_Paired":
-        return cls([base.scores[metric] for base, _ in pairs], [tuned.scores[metric] for _, tuned in pairs])
-
-    def counts(self) -> PairedCounts | None:
-        """How often which model was right; None where scores aren't right or wrong."""
-        if not binary(self.base) or not binary(self.tuned):
-            return None
-        return PairedCounts.from_outcomes(
-            (tuned == 1, base == 1) for base, tuned in zip(self.base, self.tuned, strict=True)
-        )
-
-    def difference(self) -> Estimate:
-        counts = self.counts()
-        return paired_bootstrap_mean(self.tuned, self.base) if counts is None else tango_interval(counts)
-
-    def p_value(self) -> float:
-        counts = self.counts()
-        return sign_flip_test(self.tuned, self.base) if counts is None else mcnemar_exact(counts)
-
-    def minimum_detectable_effect(self) -> float | None:
-        counts, n = self.counts(), len(self.base)
-        if counts is None:
-            return sampled_minimum_detectable_effect(n, self._design()) if n > 1 else None
-        # Where no disagreement was seen, one more row might have shown the first.
-        effect = paired_minimum_detectable_effect(n, max(counts.discordance, 1 / (n + 1)))
-        return effect if effect <= 1 else None
-
-    def needed_n(self) -> int | None:
-        counts = self.counts()
-        if counts is None:
-            change = sum(self.tuned) - sum(self.base)
-            enough = len(self.base) > 1 and change != 0
-            return round(sampled_sample_size(change / len(self.base), self._design())) if enough else None
-        if counts.discordance == 0:
-            return None
-        effect = counts.difference or min(_SMALLEST_OF_INTEREST, counts.discordance)
-        return paired_sample_size(effect, counts.discordance)
-
-    def _design(self) -> SamplingDesign:
-        changes = Moments.from_values(tuned - base for base, tuned in zip(self.base, self.tuned, strict=True))
-        return SamplingDesign(difference_variance=changes.variance, tuned_noise=0.0, base_noise=0.0)
 
 
 def _pairs(base: Evaluation, tuned: Evaluation) -> list[Pair]:
@@ -264,26 +182,6 @@ def _pairs(base: Evaluation, tuned: Evaluation) -> list[Pair]:
 
 def _where(pairs: Sequence[Pair], metric: str, condition: Callable[[float], bool]) -> tuple[int, ...]:
     return tuple(tuned.index for base, tuned in pairs if condition(tuned.scores[metric] - base.scores[metric]))
-
-
-def _slices(pairs: Sequence[Pair], metric: str, correction: Correction) -> tuple[Slice, ...]:
-    by_class: dict[str, list[Pair]] = defaultdict(list)
-    for pair in pairs:
-        by_class[pair[0].expected].append(pair)
-    paired = {name: _Paired.of(of_class, metric) for name, of_class in sorted(by_class.items())}
-    p_values = [scores.p_value() for scores in paired.values()]
-    adjusted = (holm if correction == "holm" else benjamini_hochberg)(p_values)
-    return tuple(
-        Slice(
-            name=name,
-            difference=scores.difference(),
-            base=sum(scores.base) / len(scores.base),
-            tuned=sum(scores.tuned) / len(scores.tuned),
-            p_value=p_value,
-            adjusted_p_value=adjusted_p,
-        )
-        for (name, scores), p_value, adjusted_p in zip(paired.items(), p_values, adjusted, strict=True)
-    )
 
 
 def _affordable(models: Sequence[Model | str], records: EvaluationRecords, options: EvaluateOptions) -> EvaluateOptions:

@@ -30,7 +30,7 @@ def evaluation_page(evaluation: Evaluation) -> Page:
 def comparison_page(comparison: Comparison) -> Page:
     """A comparison: the verdict, differences by class, cost against quality, rows won and lost."""
     tuned = comparison.tuned.rows
-    effects = {part.name: part.difference for part in comparison.slices}
+    effects = {part.title: part.difference for part in comparison.slices}
     sections = [
         Section(title="Verdict", text=comparison_text(comparison)),
         Section(title="Difference", picture=pictures.forest({"all rows": comparison.difference, **effects})),

@@ -12,6 +12,7 @@ from finetuner.evaluation.metrics.registry import Task
 from finetuner.evaluation.statistics.estimate import Estimate
 
 _NO_SCORES: Mapping[str, float] = MappingProxyType({})
+_NO_TAGS: Mapping[str, str] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -34,6 +35,7 @@ class ScoredRow:
         cost: USD; None where the price is unknown.
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
+        tags: What rows can be divided by: class, writing system, metadata.
     """
 
     index: int
@@ -51,6 +53,7 @@ class ScoredRow:
     cost: float | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    tags: Mapping[str, str] = _NO_TAGS
 
 
 @attrs.frozen(kw_only=True)

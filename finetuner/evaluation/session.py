@@ -27,6 +27,7 @@ from finetuner.evaluation.ports import LabeledData
 from finetuner.evaluation.pricing import Pricing
 from finetuner.evaluation.results import Counts, Evaluation, Latency, ScoredRow
 from finetuner.evaluation.scoring import Scale, confusion, grades, scored_row, summarize
+from finetuner.evaluation.slices import tags
 from finetuner.providers.model import Answerer, Model
 from finetuner.providers.ports import BatchRequest, Completion, CompletionOptions
 from finetuner.records.answer_log import AnswerLog
@@ -325,7 +326,13 @@ class Session:
                 row_hash=row_hash,
                 prompt_text=self.examples[index].user_text,
                 expected=self.scale.expected[index],
+                tags=self._tags(index),
             )
+
+    def _tags(self, row: int) -> dict[str, str]:
+        example = self.examples[row]
+        label = self.scale.expected[row] if self.scale.task == "classification" else None
+        return tags(example.metadata, example.user_text, label)
 
     def _reporter(self) -> Callable[[int, Spent, float], None]:
         known, total = len(self.kept) + len(self.reused), len(self.examples)

@@ -1,12 +1,16 @@
 """Synthetic data: a teacher is asked, every paid answer is kept before it counts, and the good ones become examples."""
 
 import asyncio
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict, Unpack
 
 import attrs
+import numpy as np
 
 from finetuner._core import codec
 from finetuner._core.clock import SYSTEM_CLOCK
@@ -67,6 +71,22 @@ class Settings:
     on_progress: OnProgress | None = None
 
 
+class Wishes(TypedDict, total=False):
+    """The fields of `Settings`, as keyword arguments."""
+
+    system: str | None
+    labels: Mapping[str, int] | None
+    about: str | None
+    seeds: Dataset | None
+    copies: int
+    review: bool
+    concurrency: int
+    max_usd: float | None
+    options: CompletionOptions
+    seed: int
+    on_progress: OnProgress | None
+
+
 @attrs.frozen(kw_only=True)
 class Synthesis:
     """What came of it.
@@ -94,7 +114,7 @@ def synthesize(
     teacher: str | Model = "",
     *,
     workspace: str | Path | Workspace | None = None,
-    **settings: Any,
+    **settings: Unpack[Wishes],
 ) -> Dataset:
     """Examples that a teacher writes: its answers to prompts, or requests that it writes for labels.
 
@@ -121,20 +141,40 @@ async def synthesize_async(
     teacher: str | Model = "",
     *,
     workspace: str | Path | Workspace | None = None,
-    **settings: Any,
+    **settings: Unpack[Wishes],
 ) -> Dataset:
     """Like `synthesize`, without blocking the event loop."""
     with Journal.open(workspace) as journal:
         run = _Run.prepare(prompts, teacher, Settings(**settings), journal)
-        held = Leases(journal).hold(f"{KIND}:{run.id}")
-        await asyncio.to_thread(held.__enter__)
-        try:
+        async with _held(Leases(journal), f"{KIND}:{run.id}"):
             run = run.informed()
             with run.begun() as log:
                 schedule = await run_tasks(run.work(log))
-        finally:
-            await asyncio.to_thread(held.__exit__, None, None, None)
         return run.result(schedule.outcomes).dataset
+
+
+@asynccontextmanager
+async def _held(leases: Leases, name: str) -> AsyncGenerator[None]:
+    """Hold a lease while tasks of this event loop go on: from a thread of its own, since a lease belongs to a thread."""
+    taken, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with leases.hold(name):
+                taken.set()
+                done.wait()
+        finally:
+            taken.set()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="finetuner-synthesis") as pool:
+        holding = pool.submit(hold)
+        try:
+            await asyncio.to_thread(taken.wait)
+            if holding.done():
+                holding.result()
+            yield
+        finally:
+            done.set()
 
 
 def synthesis(
@@ -223,7 +263,8 @@ class _Run:
         known = {row: found[key] for row, key in enumerate(map(self._key, self.requests)) if key in found}
         return attrs.evolve(self, known=known)
 
-    def begun(self) -> Any:
+    def begun(self) -> AbstractContextManager[AnswerLog]:
+        """Where answers are kept as they come in."""
         self.records.begin(self.id, model=str(self.model.reference), dataset="", kind=KIND)
         return self.records.keeping(self.id)
 
@@ -239,7 +280,7 @@ class _Run:
 
     def work(self, log: AnswerLog) -> Work[Completion]:
         model, options = self.model, self.settings.options
-        start = self.records.count(self.id)  # answers of other prompts keep their places
+        start = self.records.next_row(self.id)  # answers of other prompts keep their places
 
         async def ask_async(row: int) -> Completion:
             return _sound(await model.complete_async(self.requests[row].messages, options))
@@ -298,7 +339,7 @@ class _Run:
         kept = data.derived(
             KIND,
             {"teacher": str(self.model.reference), "requests": len(self.requests), "seed": self.settings.seed},
-            Dataset.rows_of(sifted.rows),
+            np.array(sifted.rows, dtype=np.int64),
         )
         return Synthesis(
             dataset=kept,

@@ -150,7 +150,8 @@ def _comparison_lines(comparison: Comparison) -> Iterator[str]:
         size = f"{effect:.1%}" if _shares(comparison) else f"{effect:.3f}"
         yield f"Smallest difference that {comparison.n} rows show with probability 0.8: {size}"
     yield from (
-        f"{part.name}: {part.difference.value:+.1%} (adjusted p = {part.adjusted_p_value:.2g}, n = {part.difference.n})"
+        f"{part.title}: {part.difference.value:+.1%} (adjusted p = {part.adjusted_p_value:.2g}, "
+        f"n = {part.difference.n})"
         for part in comparison.slices
         if part.adjusted_p_value < 0.05  # noqa: PLR2004 - the level of the whole comparison
     )

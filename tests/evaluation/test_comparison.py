@@ -75,14 +75,21 @@ def test_models_that_never_disagree(both):
 
 def test_slices_are_corrected(both):
     """Each class has its own difference; the adjusted p-values are never smaller than the raw ones."""
-    comparison = both(lambda i: i < 44 and i % 2 == 0, lambda _: False, correction="holm")
-    billing, bug = comparison.slices
+    comparison = both(lambda i: i < 44 and i % 2 == 0, lambda _: False)
+    billing, bug, *others = comparison.slices
+    assert {part.group for part in others} == {"length"}
     assert (billing.name, bug.name) == ("billing", "bug")
     assert billing.difference.value == pytest.approx(0.22)
     assert billing.difference.n == 100
     assert bug.difference.value == 0
-    assert billing.adjusted_p_value == pytest.approx(2 * billing.p_value)
+    assert billing.adjusted_p_value == pytest.approx(len(comparison.slices) * billing.p_value)
     assert bug.adjusted_p_value == 1
+
+
+def test_won_and_lost_rows_are_there(both):
+    comparison = both(lambda i: i < 2, lambda i: i == 7)
+    assert [row.prompt_text for row in comparison.won] == ["question 0", "question 1"]
+    assert [row.answer for row in comparison.lost] == ["billing"]
 
 
 def test_rows_without_both_answers_are_counted_and_left_out(rows, model, place):
