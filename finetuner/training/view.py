@@ -50,6 +50,11 @@ class JobView:
         return self.snapshot.status
 
     @property
+    def journal(self) -> Journal:
+        """The journal that it is written down in: cards and checklists read it."""
+        return self._journal
+
+    @property
     def base(self) -> Model:
         """The model that was trained from."""
         return self._model(self.snapshot.model)
