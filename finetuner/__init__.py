@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from finetuner.evaluation.rubric import Rubric
     from finetuner.evaluation.run import evaluate, evaluate_async
     from finetuner.evaluation.statistics.estimate import Estimate
+    from finetuner.evaluation.synthesis import synthesize, synthesize_async
     from finetuner.providers.model import Model
     from finetuner.providers.registry import connect as provider
     from finetuner.training.estimate import estimate
@@ -54,6 +55,8 @@ __all__ = [
     "evaluate_async",
     "monitor",
     "provider",
+    "synthesize",
+    "synthesize_async",
 ]
 
 _HOMES = {
@@ -82,6 +85,8 @@ _HOMES = {
     "evaluate_async": "evaluation.run",
     "monitor": "deployment.monitor",
     "provider": "providers.registry:connect",
+    "synthesize": "evaluation.synthesis",
+    "synthesize_async": "evaluation.synthesis",
 }
 
 

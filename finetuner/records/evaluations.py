@@ -94,6 +94,13 @@ class EvaluationRecords:
             found |= {entry.row: decoder.decode(entry.answer) for entry in entries(path)}
         return found
 
+    def next_row(self, evaluation: str) -> int:
+        """The lowest row number above all that have an answer: where more answers can be kept."""
+        query = sqlalchemy.select(sqlalchemy.func.max(answers.c.row)).where(answers.c.evaluation == evaluation)
+        with self.journal.transaction() as connection:
+            highest = connection.execute(query).scalar()
+        return 0 if highest is None else int(highest) + 1
+
     def cached(self, keys: Sequence[str], cls: type[T]) -> dict[str, T]:
         """Answers that any evaluation has to the same requests, by the requests' keys.
 
