@@ -1,7 +1,9 @@
 """One request on its way through a router: what was decided, tried, and seen. No I/O."""
 
+import itertools
 import os
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, Literal
 
 import attrs
@@ -37,6 +39,23 @@ class RouterOptions:
     valid: Callable[[Completion], bool] | None = None
 
 
+class RequestIds:
+    """Random ids, 32 hexadecimal digits each: a secret of this process with a counter, hashed.
+
+    Reading the operating system's randomness for each would let other threads in between. A forked child needs its own.
+    """
+
+    __slots__ = ("_key", "_numbers")
+
+    def __init__(self) -> None:
+        self._key = os.urandom(32)
+        self._numbers = itertools.count()
+
+    def next(self) -> str:
+        """Another id."""
+        return blake2b(next(self._numbers).to_bytes(8), digest_size=16, key=self._key).hexdigest()
+
+
 class Attempt:
     """A request from its assignment to its answer. Belongs to one thread or task."""
 
@@ -68,9 +87,9 @@ class Attempt:
         state: RolloutState | None,
         rules: RouterOptions,
         clock: Clock,
-        request_id: str | None,
+        request_id: str,
     ) -> None:
-        self.id = request_id or os.urandom(16).hex()
+        self.id = request_id
         self.assignment = assignment
         self.prompt = prompt
         self.options = options

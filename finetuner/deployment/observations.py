@@ -15,6 +15,7 @@ import msgspec
 
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner.deployment.segments import SUFFIX, Segment
+from finetuner.deployment.spool import recover
 from finetuner.deployment.state import Arm
 from finetuner.errors import JournalError, UsageError
 from finetuner.records.journal import Journal
@@ -166,11 +167,13 @@ def read(path: Path, offset: int = 0) -> Iterator[tuple[int, Observation]]:
 def fold(folder: Path, journal: Journal, rollout: str) -> int:
     """Take every new event of a folder into the journal, and tell how many.
 
-    An event is taken once, by its file and byte, however often and by however many this is called.
+    An event is taken once, by its file and byte, however often and by however many this is called. What processes of
+    this host had left in memory when they were killed is taken too.
 
     Raises:
         JournalError: A file was changed, or the journal can't be written.
     """
+    recover(folder)
     return sum(_fold_file(path, journal, rollout) for path in sorted(folder.glob(f"*{SUFFIX}")))
 
 

@@ -12,7 +12,7 @@ from finetuner._core.clock import Clock
 from finetuner.deployment import observations
 from finetuner.deployment.answers import Answer, Answerer, described
 from finetuner.deployment.assignment import unit_key
-from finetuner.deployment.attempts import Attempt, RouterOptions, name_of, size_of
+from finetuner.deployment.attempts import Attempt, RequestIds, RouterOptions, name_of, size_of
 from finetuner.deployment.breaker import Breaker, BreakerState
 from finetuner.deployment.deadlines import Deadlines, SaturatedError
 from finetuner.deployment.observations import Observation
@@ -69,6 +69,7 @@ class Traffic:
     recorder: Recorder
     shadows: ShadowQueue
     deadlines: Deadlines
+    _ids: RequestIds = attrs.field(factory=RequestIds, init=False)
     _pid: int = attrs.field(factory=os.getpid, init=False)
     _polling: bool = attrs.field(default=False, init=False)
 
@@ -98,7 +99,7 @@ class Traffic:
             state=None if snapshot is None else snapshot.state,
             rules=self.rules,
             clock=self.clock,
-            request_id=request_id,
+            request_id=request_id or self._ids.next(),
         )
         if assignment.arm == "base":
             attempt.shadowed = snapshot is not None and snapshot.shadowed(attempt.id)
@@ -134,7 +135,7 @@ class Traffic:
         """Record a request whose caller left; that says nothing about a model."""
         if attempt.failure is None:
             attempt.withheld = "cancelled"
-        self.recorder.append(attempt.observed(attempt.assignment.arm, None, None), wait=False)
+        self.recorder.append(attempt.observed(attempt.assignment.arm, None, None))
         if attempt.shadowed:
             self._shadow(attempt, None, "cancelled")
 
@@ -174,7 +175,7 @@ class Traffic:
                 if isinstance(outcome, ShadowOutcome)
                 else attempt.observed("tuned", None, None, kind="shadow", lost=outcome)
             )
-            self.recorder.append(event, wait=False)
+            self.recorder.append(event)
 
         def ask() -> ShadowOutcome | Loss:
             started = self.clock.monotonic()
@@ -249,6 +250,7 @@ class Traffic:
         self.recorder.reset()
         self.shadows.reset()
         self.deadlines.reset()
+        self._ids = RequestIds()
         self._pid = os.getpid()
         self._polling = False
 

@@ -55,21 +55,6 @@ def test_a_changed_line_inside_is_damage(tmp_path: Path, journal: Journal) -> No
     assert observations.folded(journal, "tickets") == ()
 
 
-def test_a_forked_child_writes_a_file_of_its_own(tmp_path: Path, journal: Journal) -> None:
-    folder = tmp_path / "events"
-    segment = Segment(folder)
-    segment.append(line(event(1)))
-    child = os.fork()
-    if child == 0:
-        segment.append(line(event(2)))
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    segment.append(line(event(3)))
-    segment.close()
-    assert len(list(folder.iterdir())) == 2
-    assert observations.fold(folder, journal, "tickets") == 3
-
-
 def test_feedback_comes_days_later_from_another_process(tmp_path: Path, journal: Journal) -> None:
     folder = tmp_path / "events"
     with Segment(folder) as segment:

@@ -1,4 +1,4 @@
-"""One process, one file: whole lines or a torn tail at its end, never anything in between."""
+"""One process, one file: whole lines, and perhaps a torn one at its end."""
 
 import os
 import socket
@@ -6,22 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from finetuner.deployment.segments import Segment, TornWriteError
+from finetuner.deployment.segments import Segment
 
 
-def test_a_closed_segment_goes_on_in_another_file(tmp_path: Path) -> None:
+def test_nothing_is_made_before_there_is_something_to_write(tmp_path: Path) -> None:
+    with Segment(tmp_path / "events"):
+        pass
+    assert not (tmp_path / "events").exists()
+
+
+def test_a_closed_segment_goes_on_where_it_ended(tmp_path: Path) -> None:
     segment = Segment(tmp_path)
     for _ in range(2):
         segment.append(b"line\n")
         segment.close()
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"line\n"] * 2
-
-
-def test_a_file_that_is_large_enough_is_followed_by_another(tmp_path: Path) -> None:
-    with Segment(tmp_path, most_bytes=10) as segment:
-        for _ in range(6):
-            segment.append(b"line\n")
-    assert [path.stat().st_size for path in tmp_path.iterdir()] == [10, 10, 10]
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"line\nline\n"]
+    assert segment.size == 10
 
 
 def test_files_of_several_hosts_can_lie_side_by_side(tmp_path: Path) -> None:
@@ -31,31 +31,20 @@ def test_files_of_several_hosts_can_lie_side_by_side(tmp_path: Path) -> None:
     assert path.name.startswith(socket.gethostname()[:10].replace(".", "-").replace("_", "-"))
 
 
-def test_a_torn_write_ends_its_file_and_the_next_begins_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    segment = Segment(tmp_path)
+def test_what_the_disk_takes_in_part_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:7]))
-        with pytest.raises(TornWriteError, match="7 of 10"):
-            segment.append(b"line\nline\n")
-    segment.append(b"more\n")
-    segment.close()
-    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"line\nli", b"more\n"]
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:7]))
+    with Segment(tmp_path) as segment:
+        assert (segment.write(b"line\nline\n"), segment.size) == (7, 7)
 
 
-def test_a_forked_child_writes_a_file_of_its_own(tmp_path: Path) -> None:
-    segment = Segment(tmp_path)
-    segment.append(b"parent\n")
-    child = os.fork()
-    if child == 0:
-        segment.append(b"child\n")
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    segment.append(b"parent\n")
-    segment.close()
-    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"child\n", b"parent\nparent\n"]
+def test_appending_ends_only_when_all_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    with Segment(tmp_path) as segment, monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:3]))
+        segment.append(b"line\nline\n")
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes() == b"line\nline\n"
 
 
 def test_others_cannot_read_what_users_asked(tmp_path: Path) -> None:
