@@ -69,7 +69,9 @@ class Creation:
     existing: bool
 
 
-def upload(data: Dataset | str | Path, provider: Provider, journal: Journal, *, role: str = "train") -> FileReference:
+def upload(
+    data: Dataset | str | Path, provider: Provider, journal: Journal, *, role: str = "train", again: bool = False
+) -> FileReference:
     """A file with the data at the provider; data that is already there isn't sent again.
 
     Args:
@@ -77,6 +79,7 @@ def upload(data: Dataset | str | Path, provider: Provider, journal: Journal, *, 
         provider: Where to.
         journal: Remembers uploads.
         role: `train` or `validation`.
+        again: Send it even if it is there, such as to another place at the same provider.
 
     Raises:
         UsageError: The provider takes no files.
@@ -89,7 +92,7 @@ def upload(data: Dataset | str | Path, provider: Provider, journal: Journal, *, 
     sha256 = file_sha256(path)
     records = UploadRecords(journal)
     known = records.find(provider.name, sha256)
-    if known is not None and _still_there(provider.files, known.file):
+    if known is not None and not again and _still_there(provider.files, known.file):
         return known.file
     fingerprint = dataset.fingerprint
     DatasetRecords(journal).add(
