@@ -3,15 +3,16 @@
 from functools import partial
 from typing import Any
 
+import attrs
+
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
-from finetuner.errors import UsageError
 from finetuner.providers.catalog import load_catalog
 from finetuner.providers.openai import flavours
-from finetuner.providers.openai.advisor import OpenAIAdvisor, alternatives
+from finetuner.providers.openai.advisor import OpenAIAdvisor, alternatives, without_dates
+from finetuner.providers.openai.batches import OpenAIBatches
 from finetuner.providers.openai.bulk import OpenAIBulk
 from finetuner.providers.openai.client import Client
 from finetuner.providers.openai.completer import OpenAICompleter
-from finetuner.providers.openai.failures import NAME
 from finetuner.providers.openai.files import OpenAIFiles
 from finetuner.providers.openai.trainer import OpenAIPauser, OpenAITrainer
 from finetuner.providers.ports import Provider
@@ -29,8 +30,9 @@ def connect(
     """OpenAI as a provider. Nothing is sent, and the SDK isn't imported, before the first call.
 
     Args:
-        api_key: The key; `OPENAI_API_KEY` by default.
-        base_url: Where the service is; `OPENAI_BASE_URL` by default, else the flavour's own address.
+        api_key: The key; by default that of the flavour's variable, such as `OPENAI_API_KEY`.
+        base_url: Where the service is; by default that of the flavour's variable, such as `OPENAI_BASE_URL`, else its
+            own address.
         timeout: Seconds for a whole call; the SDK's 600 by default.
         flavour: `openai`, `azure`, `nebius` or `bedrock`.
         workspace: Taken so that all providers can be connected alike; nothing of OpenAI is kept on this machine.
@@ -38,12 +40,9 @@ def connect(
 
     Raises:
         UnknownNameError: There is no such flavour.
-        UsageError: The flavour's address holds a resource or region, and no `base_url` is given.
     """
     del workspace
     service = flavours.get(flavour)
-    if service.address and base_url is None:
-        raise UsageError(f"{service.title} has no common address; give base_url, such as {service.address}")
     catalog = load_catalog(service.name)
     client = Client(
         flavour=service,
@@ -53,15 +52,28 @@ def connect(
         clock=clock,
         api_key=api_key,
     )
-    completer = OpenAICompleter(client, clock)
+    if client.own_address:
+        catalog = without_dates(catalog)
+    completer, files = OpenAICompleter(client, clock), OpenAIFiles(client, clock)
     return Provider(
-        name=NAME,
+        name=service.name,
         formats=service.formats,
         catalog=catalog,
         completer=completer,
-        bulk=OpenAIBulk(client, completer, clock),
         trainer=OpenAITrainer(client),
-        files=OpenAIFiles(client, clock),
+        files=files,
         pauser=OpenAIPauser(client) if service.pause else None,
-        advisor=OpenAIAdvisor(catalog, clock),
+        advisor=OpenAIAdvisor(client, catalog, clock),
+        bulk=OpenAIBulk(client, completer, clock),
+        batches=OpenAIBatches(client, attrs.evolve(files, purpose="batch")) if service.batches else None,
     )
+
+
+azure = partial(connect, flavour="azure")
+"""Azure OpenAI, as `provider="azure"`."""
+
+nebius = partial(connect, flavour="nebius")
+"""Nebius Token Factory, as `provider="nebius"`."""
+
+bedrock = partial(connect, flavour="bedrock")
+"""Amazon Bedrock, as `provider="bedrock"`."""

@@ -1,5 +1,6 @@
 """Between messages and OpenAI's chat completions: pure."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -11,8 +12,9 @@ from finetuner.data.formats import openai as wire
 from finetuner.data.shapes import is_list, is_object
 from finetuner.errors import DataFormatError
 from finetuner.providers.openai import failures
-from finetuner.providers.ports import Completion, CompletionChunk, CompletionOptions, Usage
+from finetuner.providers.ports import Completion, CompletionChunk, CompletionOptions, TokenLogprob, Usage
 
+_FREE_CHOICES: Final = frozenset({"auto", "none", "required"})
 _SCHEMA_NAME: Final = "answer"
 
 
@@ -34,6 +36,8 @@ def request(
         "seed": options.seed,
         "stop": list(options.stop) or None,
         "tools": [dict(tool) for tool in options.tools] or None,
+        "tool_choice": _choice(options.tool_choice),
+        "logprobs": options.logprobs or None,
         "response_format": None if options.response_schema is None else _schema(options.response_schema),
     }
     return {"model": model, "messages": sent} | {name: value for name, value in optional.items() if value is not None}
@@ -58,6 +62,7 @@ def completion(raw: JsonObject, *, latency: float, request_id: str | None) -> Co
     if choice is None:
         raise failures.unexpected("OpenAI", "the completion has no choices", retryable=True)
     message = _object(choice.get("message"))
+    logprobs = _logprobs(choice)
     return Completion(
         text=_text(message.get("content")),
         model=_text(raw.get("model")),
@@ -67,6 +72,8 @@ def completion(raw: JsonObject, *, latency: float, request_id: str | None) -> Co
         request_id=request_id,
         tool_calls=_calls(message),
         refusal=_text(message.get("refusal")) or None,
+        logprobs=logprobs,
+        confidence=_confidence(logprobs),
     )
 
 
@@ -80,12 +87,17 @@ def usage(raw: JsonObject) -> Usage:
     )
 
 
+def _no_calls() -> dict[int, dict[str, str]]:
+    return {}
+
+
 @attrs.define
 class StreamEnd:
     """What the chunks say about the end of the answer, gathered while its text passes by."""
 
     finish_reason: str | None = None
     usage: Usage | None = None
+    _calls: dict[int, dict[str, str]] = attrs.field(factory=_no_calls, init=False)
 
     def take(self, raw: JsonObject) -> str:
         """The text of a chunk, its finish reason and usage noted."""
@@ -94,6 +106,7 @@ class StreamEnd:
         choice = _first(raw) or {}
         self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
         delta = _object(choice.get("delta"))
+        self._take_calls(delta.get("tool_calls"))
         return _text(delta.get("content")) or _text(delta.get("refusal"))
 
     def last(self) -> CompletionChunk:
@@ -104,7 +117,19 @@ class StreamEnd:
         """
         if self.finish_reason is None:
             raise failures.unexpected("OpenAI", "the stream ended before the answer did; ask again", retryable=True)
-        return CompletionChunk(finish_reason=self.finish_reason, usage=self.usage)
+        calls = tuple(ToolCall(**self._calls[index]) for index in sorted(self._calls))
+        return CompletionChunk(finish_reason=self.finish_reason, usage=self.usage, tool_calls=calls)
+
+    def _take_calls(self, pieces: Json) -> None:
+        """Calls come in pieces too: the name first, then the arguments bit by bit."""
+        for piece in pieces if is_list(pieces) else ():
+            if not is_object(piece):
+                continue
+            call = self._calls.setdefault(_count(piece.get("index")), {"id": "", "name": "", "arguments": ""})
+            function = _object(piece.get("function"))
+            call["id"] = _text(piece.get("id")) or call["id"]
+            call["name"] += _text(function.get("name"))
+            call["arguments"] += _text(function.get("arguments"))
 
 
 def strict(schema: Mapping[str, Json]) -> bool:
@@ -123,6 +148,27 @@ def strict(schema: Mapping[str, Json]) -> bool:
         if schema.get("additionalProperties") is not False or names != set(schema.get("required") or ()):
             return False
     return all(strict(each) for each in inner)
+
+
+def _choice(choice: str | None) -> Json:
+    if choice is None or choice in _FREE_CHOICES:
+        return choice
+    return {"type": "function", "function": {"name": choice}}
+
+
+def _logprobs(choice: JsonObject) -> tuple[TokenLogprob, ...]:
+    content: Json = _object(choice.get("logprobs")).get("content")
+    found = [item for item in content if is_object(item)] if is_list(content) else []
+    return tuple(
+        TokenLogprob(token=_text(item.get("token")), logprob=float(item["logprob"]))
+        for item in found
+        if isinstance(item.get("logprob"), int | float)
+    )
+
+
+def _confidence(logprobs: tuple[TokenLogprob, ...]) -> float | None:
+    """Probability of the whole answer, 0 to 1: the product of its tokens'."""
+    return min(1.0, math.exp(sum(each.logprob for each in logprobs))) if logprobs else None
 
 
 def _schema(schema: Mapping[str, Json]) -> JsonObject:

@@ -8,30 +8,26 @@ import json
 import os
 import re
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from urllib.parse import urlsplit
 
 import attrs
 
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.shapes import is_object
-from finetuner.errors import AuthenticationError, ProviderError
+from finetuner.errors import AuthenticationError, ProviderError, TrainingNotAvailableError, UsageError
 from finetuner.providers.openai import failures
-from finetuner.providers.openai.failures import Answer, failure, redacted, timed_out, unexpected, unreachable
+from finetuner.providers.openai.failures import NAME, Answer, failure, redacted, timed_out, unexpected, unreachable
 from finetuner.providers.openai.flavours import OPENAI, Flavour
 from finetuner.providers.ports import CompletionOptions
 
 if TYPE_CHECKING:
     from openai import APIError, AsyncOpenAI, OpenAI
 
-_PURPOSE: Final = "fine-tune"
-_MIME: Final = "text/jsonl"
-_PAGE: Final = 100
 _OK: Final = 200
-_DEFAULT_ADDRESS: Final = "https://api.openai.com/v1"
 _TRANSPORTS: Final = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
 
 
@@ -64,7 +60,7 @@ class Client:
 
     Attributes:
         flavour: Which service.
-        base_url: Its address; None is the flavour's, or `OPENAI_BASE_URL`.
+        base_url: Its address; None is that of the flavour's variable (`OPENAI_BASE_URL`), else the flavour's own.
         timeout: Seconds for a whole call; None is the SDK's 600.
         alternatives: What to do where training isn't possible; asked for only then.
         clock: For `Retry-After` dates.
@@ -80,79 +76,57 @@ class Client:
     _loops: "dict[asyncio.AbstractEventLoop, _Kept]" = attrs.field(factory=_no_loops, init=False, repr=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
-    # -- files ---------------------------------------------------------------------------------------------------------
+    # -- calls ---------------------------------------------------------------------------------------------------------
 
-    def upload(self, path: Path, name: str) -> JsonObject:
-        """The file object of a file sent in one request."""
-        with self._translated(), path.open("rb") as file:
-            return _plain(self._sync.files.create(file=(name, file), purpose=_PURPOSE))
+    def ask(self, call: "Callable[[OpenAI], Any]", *, once: bool = False) -> JsonObject:
+        """The JSON of one call's answer.
 
-    def upload_in_parts(self, path: Path, name: str) -> JsonObject:
-        """The file object of a file sent in parts of 64 MiB."""
+        Args:
+            call: What to do with the SDK's client.
+            once: Never send it again: the SDK would, after a time-out, and pay twice.
+        """
         with self._translated():
-            send: Any = self._sync.uploads.upload_file_chunked  # its types allow a file's name for bytes only
-            done = _plain(send(file=path, filename=name, mime_type=_MIME, purpose=_PURPOSE))
-        file: Json = done.get("file")
-        if not is_object(file):
-            raise unexpected(self.flavour.title, "the finished upload has no file")
-        return file
+            return _plain(call(self._sync.with_options(max_retries=0) if once else self._sync))
 
-    def file(self, file_id: str) -> JsonObject:
-        """The file object."""
+    def glance(self, path: str, timeout: float) -> Json:
+        """The JSON at an address, asked for once and not waited for long; None where there is no answer.
+
+        Raises:
+            TrainingNotAvailableError: That is the answer.
+        """
+        try:
+            with self._translated():
+                hasty = self._sync.with_options(max_retries=0, timeout=timeout)
+                return cast("Json", hasty.get(path, cast_to=object))
+        except TrainingNotAvailableError:
+            raise
+        except ProviderError:
+            return None
+
+    def each(self, call: "Callable[[OpenAI], Iterable[Any]]") -> Iterator[JsonObject]:
+        """All items of a list, page by page, as the service orders them."""
         with self._translated():
-            return _plain(self._sync.files.retrieve(file_id))
+            yield from _each_once(call(self._sync))
 
-    def delete_file(self, file_id: str) -> None:
-        """Remove a file."""
+    def lines(self, file_id: str) -> Iterator[str]:
+        """The lines of a file's content, as they arrive."""
+        with self._translated(), self._sync.files.with_streaming_response.content(file_id) as response:
+            yield from response.iter_lines()
+
+    def read(self, path: str) -> Json:
+        """The JSON at an address that the SDK has no method for."""
         with self._translated():
-            self._sync.files.delete(file_id)
+            return cast("Json", self._sync.get(path, cast_to=object))
 
-    # -- jobs ----------------------------------------------------------------------------------------------------------
-
-    def create_job(self, body: JsonObject, extra: Mapping[str, Json]) -> JsonObject:
-        """The new job. Sent once: the SDK would send it again after a time-out, and pay twice."""
+    def put(self, path: str, body: JsonObject) -> Json:
+        """The JSON of an answer to a PUT."""
         with self._translated():
-            once = self._sync.with_options(max_retries=0)
-            return _plain(once.fine_tuning.jobs.create(**body, extra_body=dict(extra) or None))
+            return cast("Json", self._sync.put(path, body=body, cast_to=object))
 
-    def job(self, job_id: str) -> JsonObject:
-        """The job now."""
+    def delete(self, path: str) -> None:
+        """Delete what is at an address."""
         with self._translated():
-            return _plain(self._sync.fine_tuning.jobs.retrieve(job_id))
-
-    def jobs(self, metadata: Mapping[str, str] | None = None) -> Iterator[JsonObject]:
-        """All jobs, newest first, page by page; those with this metadata where the service filters."""
-        with self._translated():
-            jobs = self._sync.fine_tuning.jobs
-            pages: Iterable[Any] = (
-                jobs.list(limit=_PAGE) if metadata is None else jobs.list(limit=_PAGE, metadata=dict(metadata))
-            )
-            yield from _each_once(pages)
-
-    def events(self, job_id: str) -> Iterator[JsonObject]:
-        """All events of a job as the service orders them, newest first."""
-        with self._translated():
-            yield from _each_once(self._sync.fine_tuning.jobs.list_events(job_id, limit=_PAGE))
-
-    def checkpoints(self, job_id: str) -> Iterator[JsonObject]:
-        """All checkpoints of a job as the service orders them."""
-        with self._translated():
-            yield from _each_once(self._sync.fine_tuning.jobs.checkpoints.list(job_id, limit=_PAGE))
-
-    def cancel_job(self, job_id: str) -> JsonObject:
-        """The job, asked to stop."""
-        with self._translated():
-            return _plain(self._sync.fine_tuning.jobs.cancel(job_id))
-
-    def pause_job(self, job_id: str) -> JsonObject:
-        """The job, asked to pause."""
-        with self._translated():
-            return _plain(self._sync.fine_tuning.jobs.pause(job_id))
-
-    def resume_job(self, job_id: str) -> JsonObject:
-        """The job, asked to go on."""
-        with self._translated():
-            return _plain(self._sync.fine_tuning.jobs.resume(job_id))
+            self._sync.delete(path, cast_to=object)
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
@@ -204,7 +178,7 @@ class Client:
 
     def timed_out(self) -> ProviderError:
         """No answer in time."""
-        return timed_out(self.flavour.title)
+        return timed_out(self.flavour)
 
     def unreachable(self, reason: BaseException) -> ProviderError:
         """No connection, or one that broke."""
@@ -253,17 +227,41 @@ class Client:
         return client
 
     def _settings(self) -> dict[str, Any]:
-        settings = {
-            "api_key": self._api_key,
-            "base_url": self.base_url or self.flavour.base_url,
-            "timeout": self.timeout,
-        }
+        if self._secret is None and self.flavour is not OPENAI:  # the SDK would send OpenAI's key to somebody else
+            variable = self.flavour.key_variable
+            raise AuthenticationError(
+                f"no key for {self.flavour.title}; set {variable}, or pass api_key", provider=NAME
+            )
+        settings = {"api_key": self._secret, "base_url": self.address, "timeout": self.timeout}
         return {name: value for name, value in settings.items() if value is not None}
 
     @property
-    def _address(self) -> str:
-        url = self.base_url or self.flavour.base_url or os.environ.get("OPENAI_BASE_URL") or _DEFAULT_ADDRESS
-        return re.sub(r"//[^/@]*@", "//", url)  # without user and password
+    def address(self) -> str:
+        """Where calls go.
+
+        Raises:
+            UsageError: The service has no address of its own, and none is given.
+        """
+        found = self._given_address or self.flavour.base_url
+        if found is None:
+            raise UsageError(
+                f"{self.flavour.title} has no common address; give base_url or set {self.flavour.address_variable}, "
+                f"such as {self.flavour.address}"
+            )
+        return found
+
+    @property
+    def own_address(self) -> bool:
+        """Whether calls go elsewhere than to the service itself: to an emulator, a proxy, a compatible server."""
+        host = urlsplit(self._given_address or "").hostname
+        return self.flavour.base_url is not None and host not in {None, urlsplit(self.flavour.base_url).hostname}
+
+    @property
+    def _given_address(self) -> str | None:
+        if self.base_url:
+            return self.base_url
+        found, path = os.environ.get(self.flavour.address_variable), self.flavour.address_path
+        return found if not found or path.strip("/") in found else found.rstrip("/") + path
 
     @contextmanager
     def _translated(self) -> Generator[None]:
@@ -284,8 +282,9 @@ class Client:
             case openai.APIError():
                 return self._of_service(error)
             case openai.OpenAIError():  # at construction: there is no key
-                message = f"{self._said(error)}. Set OPENAI_API_KEY, or pass api_key (any text for the emulator)"
-                return AuthenticationError(message, provider=failures.NAME)
+                variable = self.flavour.key_variable
+                message = f"{self._said(error)}. Set {variable}, or pass api_key (any text for the emulator)"
+                return AuthenticationError(message, provider=NAME)
             case json.JSONDecodeError() | _NotAnObjectError():
                 return unexpected(self.flavour.title, self._said(error))
             case _:
@@ -296,7 +295,7 @@ class Client:
 
         match error:
             case openai.APITimeoutError():
-                return timed_out(self.flavour.title)
+                return timed_out(self.flavour)
             case openai.APIConnectionError():
                 return self._unreachable(error.__cause__ or error)
             case openai.APIStatusError():
@@ -309,27 +308,28 @@ class Client:
         if type(error).__module__.partition(".")[0] not in _TRANSPORTS:
             return None
         if any(parent.__name__ == "TimeoutException" for parent in type(error).__mro__):
-            return timed_out(self.flavour.title)
+            return timed_out(self.flavour)
         return self._unreachable(error)
 
     def _failure(self, answer: Answer) -> ProviderError:
         return failure(
             answer,
-            title=self.flavour.title,
+            flavour=self.flavour,
             secret=self._secret,
             alternatives=self.alternatives() if answer.code == failures.TRAINING_NOT_AVAILABLE else "",
             now=self.clock.now(),
         )
 
     def _unreachable(self, reason: BaseException) -> ProviderError:
-        return unreachable(self.flavour.title, self._address, self._said(reason) or type(reason).__name__)
+        shown = re.sub(r"//[^/@]*@", "//", self.address)  # without user and password
+        return unreachable(self.flavour, shown, self._said(reason) or type(reason).__name__)
 
     def _said(self, error: BaseException) -> str:
         return redacted(str(error), self._secret)
 
     @property
     def _secret(self) -> str | None:
-        return self._api_key or os.environ.get("OPENAI_API_KEY")
+        return self._api_key or os.environ.get(self.flavour.key_variable)
 
 
 class _TakenError(Exception):

@@ -21,6 +21,7 @@ from finetuner.errors import (
     TrainingNotAvailableError,
     UnexpectedAnswerError,
 )
+from finetuner.providers.openai.flavours import Flavour
 
 NAME: Final = "openai"
 """The provider's name in errors."""
@@ -57,7 +58,7 @@ class Answer:
 
 @attrs.frozen
 class _Meaning:
-    """What a status stands for; `text` may use {title}, {status}, {said} and {about}."""
+    """What a status stands for; `text` may use the words of `failure`."""
 
     kind: type[ProviderError]
     text: str
@@ -73,7 +74,7 @@ _EXHAUSTED: Final = _Meaning(RateLimitError, "{title}'s quota is used up: {said}
 _BROKEN: Final = _Meaning(UnexpectedAnswerError, "{title} answered {status}: {said}", retryable=True)
 _STRANGE: Final = _Meaning(UnexpectedAnswerError, "{title} answered {status}: {said}")
 _MEANINGS: Final[Mapping[int, _Meaning]] = {
-    401: _Meaning(AuthenticationError, "{title} doesn't accept the key: {said}. Set OPENAI_API_KEY, or pass api_key"),
+    401: _Meaning(AuthenticationError, "{title} doesn't accept the key: {said}. Set {key_variable}, or pass api_key"),
     403: _Meaning(AuthenticationError, "{title} forbids this call: {said}. Look at the key's project and permissions"),
     404: _Meaning(NotFoundError, "{title} doesn't have it: {said}{about}"),
     408: _Meaning(ProviderTimeoutError, "{title} gave up waiting: {said}. Try again", retryable=True),
@@ -83,19 +84,20 @@ _MEANINGS: Final[Mapping[int, _Meaning]] = {
 _NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "exceeded_quota"})
 
 
-def failure(answer: Answer, *, title: str, secret: str | None, alternatives: str, now: float) -> ProviderError:
+def failure(answer: Answer, *, flavour: Flavour, secret: str | None, alternatives: str, now: float) -> ProviderError:
     """The error that an answer means.
 
     Args:
         answer: See `Answer`.
-        title: The service's name, for people.
+        flavour: Which service.
         secret: The key, taken out of every text.
         alternatives: What else there is where training isn't possible.
         now: Seconds since the epoch, for a `Retry-After` that is a date.
     """
     meaning = _meaning(answer)
     words = {
-        "title": title,
+        "title": flavour.title,
+        "key_variable": flavour.key_variable,
         "status": answer.status,
         "said": redacted(answer.message, secret),
         "about": f" (parameter {answer.param})" if answer.param else "",
@@ -103,7 +105,7 @@ def failure(answer: Answer, *, title: str, secret: str | None, alternatives: str
     }
     return meaning.kind(
         meaning.text.format(**words),
-        provider=NAME,
+        provider=flavour.name,
         code=answer.code,
         retryable=meaning.retryable,
         retry_after=retry_after(answer.headers, now) if meaning.retryable else None,
@@ -121,16 +123,17 @@ def _meaning(answer: Answer) -> _Meaning:
     return _MEANINGS.get(answer.status, _REFUSED if answer.status >= _CLIENT else _STRANGE)
 
 
-def timed_out(title: str) -> ProviderError:
+def timed_out(flavour: Flavour) -> ProviderError:
     """No answer in time."""
-    message = f"{title} didn't answer in time; the request may have been accepted. Allow more with timeout="
-    return ProviderTimeoutError(message, provider=NAME, retryable=True)
+    message = f"{flavour.title} didn't answer in time; the request may have been accepted. Allow more with timeout="
+    return ProviderTimeoutError(message, provider=flavour.name, retryable=True)
 
 
-def unreachable(title: str, address: str, reason: str) -> ProviderError:
+def unreachable(flavour: Flavour, address: str, reason: str) -> ProviderError:
     """No connection, or one that broke."""
-    message = f"{title} can't be reached at {address}: {reason}. Look at the network and at OPENAI_BASE_URL"
-    return ProviderConnectionError(message, provider=NAME, retryable=True)
+    variable = flavour.address_variable
+    message = f"{flavour.title} can't be reached at {address}: {reason}. Look at the network and at {variable}"
+    return ProviderConnectionError(message, provider=flavour.name, retryable=True)
 
 
 def unexpected(title: str, found: str, *, retryable: bool = False) -> ProviderError:

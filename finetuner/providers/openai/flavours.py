@@ -15,14 +15,34 @@ _GB: Final = 1_000 * _MB
 
 
 @attrs.frozen(kw_only=True)
+class Deployment:
+    """How a service puts a tuned model into service: a call to its control plane.
+
+    Attributes:
+        base_url: The control plane.
+        path: Where a deployment is, with the settings and `name` to be filled in.
+        key_variable: Environment variable with the control plane's token.
+        settings: Names of what a caller must tell about the account.
+    """
+
+    base_url: str
+    path: str
+    key_variable: str
+    settings: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
 class Flavour:
     """One service.
 
     Attributes:
         name: As in `connect(flavour=…)`, and the name of its catalog file.
         title: For people.
-        base_url: Where it is; None is the SDK's own address, or `OPENAI_BASE_URL`.
-        address: What a base URL looks like, for services whose address holds a resource or region.
+        base_url: Where it is; None for services whose address holds a resource or region.
+        address: What a base URL looks like.
+        address_variable: Environment variable with another base URL.
+        address_path: What a base URL ends with; added where the variable's value doesn't have it.
+        key_variable: Environment variable with the key.
         methods: Ways of training that it takes.
         formats: Wire formats of training files, preferred first.
         suffix: Whether tuned models can be given a name.
@@ -32,13 +52,19 @@ class Flavour:
         pause: Whether jobs can be paused.
         max_single_bytes: Largest file of one request.
         max_chunked_bytes: Largest file sent in parts; 0 where that isn't possible.
+        batches: Whether it answers batches.
+        limits: Whether it tells how many jobs an organization may have.
         max_tokens_field: What the longest answer is called.
+        deployment: How a tuned model is put into service, None where it answers at once.
     """
 
     name: str
     title: str
     base_url: str | None = None
     address: str = ""
+    address_variable: str = "OPENAI_BASE_URL"
+    address_path: str = ""
+    key_variable: str = "OPENAI_API_KEY"
     methods: tuple[str, ...] = ("supervised", "dpo", "reinforcement")
     formats: tuple[str, ...] = ("openai", "openai-preference")
     suffix: bool = True
@@ -48,25 +74,50 @@ class Flavour:
     pause: bool = True
     max_single_bytes: int = 512 * _MB
     max_chunked_bytes: int = 8 * _GB
+    batches: bool = True
+    limits: bool = False
     max_tokens_field: str = "max_completion_tokens"
+    deployment: Deployment | None = None
 
 
-OPENAI: Final = Flavour(name="openai", title="OpenAI")
+OPENAI: Final = Flavour(
+    name="openai",
+    title="OpenAI",
+    base_url="https://api.openai.com/v1",
+    address="https://api.openai.com/v1",
+    limits=True,
+)
 
 AZURE: Final = Flavour(
     name="azure",
     title="Azure OpenAI",
     address="https://RESOURCE.openai.azure.com/openai/v1/",
+    address_variable="AZURE_OPENAI_ENDPOINT",
+    address_path="/openai/v1/",
+    key_variable="AZURE_OPENAI_API_KEY",
     dotted_suffix=False,
     metadata_filter=False,
     max_chunked_bytes=0,
+    deployment=Deployment(
+        base_url="https://management.azure.com",
+        path=(
+            "/subscriptions/{subscription}/resourceGroups/{resource_group}/providers/Microsoft.CognitiveServices"
+            "/accounts/{account}/deployments/{name}?api-version=2024-10-01"
+        ),
+        key_variable="AZURE_MANAGEMENT_TOKEN",
+        settings=("subscription", "resource_group", "account"),
+    ),
 )
-"""A tuned model has to be deployed in Azure before it answers. `extra={"trainingType": …}` chooses the tier."""
+"""A tuned model has to be deployed before it answers. `extra={"trainingType": …}` chooses the tier."""
 
 NEBIUS: Final = Flavour(
     name="nebius",
     title="Nebius Token Factory",
     base_url="https://api.tokenfactory.nebius.com/v1/",
+    address="https://api.tokenfactory.nebius.com/v1/",
+    address_variable="NEBIUS_BASE_URL",
+    key_variable="NEBIUS_API_KEY",
+    batches=False,
     methods=("supervised",),
     formats=("openai",),
     nested_hyperparameters=False,
@@ -81,6 +132,9 @@ BEDROCK: Final = Flavour(
     name="bedrock",
     title="Amazon Bedrock",
     address="https://bedrock-mantle.REGION.api.aws/v1",
+    address_variable="BEDROCK_BASE_URL",
+    key_variable="AWS_BEARER_TOKEN_BEDROCK",
+    batches=False,
     methods=("reinforcement",),
     formats=("openai",),
     suffix=False,

@@ -62,7 +62,7 @@ _THEIR_HYPERPARAMETERS: Final[Mapping[str, str]] = {ours: theirs for theirs, our
 def file(raw: JsonObject) -> FileReference:
     """A file object."""
     return FileReference(
-        id=_identity(raw, "file"),
+        id=identity(raw, "file"),
         name=_text(raw.get("filename")) or "",
         bytes=_whole(raw.get("bytes")) or 0,
         status=_text(raw.get("status")) or "processed",
@@ -78,7 +78,7 @@ def job(raw: JsonObject) -> JobSnapshot:
     metadata = _object(raw.get("metadata"))
     given = _object(method.get(kind)).get("hyperparameters") or raw.get("hyperparameters")
     return JobSnapshot(
-        id=_identity(raw, "job"),
+        id=identity(raw, "job"),
         model=_text(raw.get("model")) or "",
         status=_STATUSES.get(status, status),
         created_at=_number(raw.get("created_at")) or 0.0,
@@ -101,7 +101,7 @@ def job(raw: JsonObject) -> JobSnapshot:
 def event(raw: JsonObject) -> JobEvent:
     """An event object."""
     return JobEvent(
-        id=_identity(raw, "event"),
+        id=identity(raw, "event"),
         created_at=_number(raw.get("created_at")) or 0.0,
         message=_text(raw.get("message")) or "",
         level=_text(raw.get("level")) or "info",
@@ -120,7 +120,7 @@ def checkpoint(raw: JsonObject) -> Checkpoint:
     found = metrics(_object(raw.get("metrics")))
     epoch = found.get("epoch")
     return Checkpoint(
-        id=_identity(raw, "checkpoint"),
+        id=identity(raw, "checkpoint"),
         model=_text(raw.get("fine_tuned_model_checkpoint")) or "",
         step=_whole(raw.get("step_number")) or int(found.get("step", 0)),
         epoch=None if epoch is None else int(epoch),
@@ -163,11 +163,16 @@ def _failure(raw: JsonObject, *, failed: bool) -> JobFailure | None:
     return JobFailure(message=message or "no reason given", code=code, param=_text(raw.get("param")))
 
 
-def _identity(raw: JsonObject, what: str) -> str:
-    identity = _text(raw.get("id"))
-    if not identity:
+def identity(raw: JsonObject, what: str) -> str:
+    """The id of something in an answer.
+
+    Raises:
+        UnexpectedAnswerError: It has none.
+    """
+    found = _text(raw.get("id"))
+    if not found:
         raise UnexpectedAnswerError(f"the {what} in the answer has no id", provider=NAME)
-    return identity
+    return found
 
 
 def _object(value: Json) -> JsonObject:

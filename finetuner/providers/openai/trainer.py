@@ -1,5 +1,6 @@
 """Jobs at OpenAI, and at those who speak its API."""
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
@@ -13,6 +14,7 @@ from finetuner.providers.openai.failures import rejected
 from finetuner.providers.openai.flavours import Flavour
 from finetuner.providers.ports import Checkpoint, JobEvent, JobRequest, JobSnapshot
 
+_PAGE: Final = 100
 _LOOK_AT: Final = 1_000
 """Newest jobs that are searched for a key."""
 
@@ -35,42 +37,56 @@ class OpenAITrainer:
             RequestRejectedError: The service doesn't take such a job.
         """
         body, extra = job_body(request, self.client.flavour)
-        return mapping.job(self.client.create_job(body, extra))
+        return mapping.job(self._created(body, extra))
 
     def find(self, key: str) -> JobSnapshot | None:
         """The newest job with this key among the 1,000 newest, or None."""
         if not key:
             return None
         wanted = {mapping.KEY: key} if self.client.flavour.metadata_filter else None
-        jobs = (mapping.job(raw) for raw in islice(self.client.jobs(wanted), _LOOK_AT))
+        jobs = (mapping.job(raw) for raw in islice(self._jobs(wanted), _LOOK_AT))
         # Checked again on each: not every service that takes the filter obeys it.
         return max((job for job in jobs if job.key == key), key=lambda job: job.created_at, default=None)
 
     def get(self, job_id: str) -> JobSnapshot:
         """The job now. Raises `NotFoundError`."""
-        return mapping.job(self.client.job(job_id))
+        return mapping.job(self.client.ask(lambda sdk: sdk.fine_tuning.jobs.retrieve(job_id)))
 
     def list(self, limit: int = 20) -> tuple[JobSnapshot, ...]:
         """The newest jobs, newest first."""
-        return tuple(mapping.job(raw) for raw in islice(self.client.jobs(), limit))
+        return tuple(mapping.job(raw) for raw in islice(self._jobs(None), limit))
 
     def events(self, job_id: str) -> tuple[JobEvent, ...]:
         """All events, oldest first. Raises `NotFoundError`."""
-        return mapping.events(self.client.events(job_id))
+        return mapping.events(self.client.each(lambda sdk: sdk.fine_tuning.jobs.list_events(job_id, limit=_PAGE)))
 
     def checkpoints(self, job_id: str) -> tuple[Checkpoint, ...]:
         """Checkpoints that can be used, earliest step first. Raises `NotFoundError`."""
-        return mapping.checkpoints(self.client.checkpoints(job_id))
+        return mapping.checkpoints(
+            self.client.each(lambda sdk: sdk.fine_tuning.jobs.checkpoints.list(job_id, limit=_PAGE))
+        )
 
     def cancel(self, job_id: str) -> JobSnapshot:
         """Ask the job to stop; one that has ended is returned as it is. Raises `NotFoundError`."""
         try:
-            return mapping.job(self.client.cancel_job(job_id))
+            return mapping.job(self.client.ask(lambda sdk: sdk.fine_tuning.jobs.cancel(job_id)))
         except RequestRejectedError:
             current = self.get(job_id)
             if current.ended:
                 return current
             raise
+
+    def _created(self, body: JsonObject, extra: JsonObject) -> JsonObject:
+        return self.client.ask(
+            lambda sdk: sdk.fine_tuning.jobs.create(**body, extra_body=extra or None),
+            once=True,
+        )
+
+    def _jobs(self, metadata: dict[str, str] | None) -> Iterator[JsonObject]:
+        """All jobs, newest first; those with this metadata where the service filters."""
+        if metadata is None:
+            return self.client.each(lambda sdk: sdk.fine_tuning.jobs.list(limit=_PAGE))
+        return self.client.each(lambda sdk: sdk.fine_tuning.jobs.list(limit=_PAGE, metadata=metadata))
 
 
 @attrs.frozen
@@ -81,11 +97,11 @@ class OpenAIPauser:
 
     def pause(self, job_id: str) -> JobSnapshot:
         """Stop the job so that it can go on later. Raises `NotFoundError` and `RequestRejectedError`."""
-        return mapping.job(self.client.pause_job(job_id))
+        return mapping.job(self.client.ask(lambda sdk: sdk.fine_tuning.jobs.pause(job_id)))
 
     def resume(self, job_id: str) -> JobSnapshot:
         """Let a paused job go on. Raises `NotFoundError` and `RequestRejectedError`."""
-        return mapping.job(self.client.resume_job(job_id))
+        return mapping.job(self.client.ask(lambda sdk: sdk.fine_tuning.jobs.resume(job_id)))
 
 
 def job_body(request: JobRequest, flavour: Flavour) -> tuple[JsonObject, JsonObject]:

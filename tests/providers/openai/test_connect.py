@@ -29,9 +29,12 @@ def test_an_unknown_flavour_lists_the_known_ones():
         connect(flavour="nope")
 
 
-def test_azure_needs_its_address():
-    with pytest.raises(UsageError, match="RESOURCE"):
-        connect(flavour="azure")
+def test_azure_needs_its_address_when_it_is_first_asked(monkeypatch):
+    """Listing the providers must work without one."""
+    monkeypatch.delenv("AZURE_OPENAI_ENDPOINT", raising=False)
+    provider = connect(flavour="azure", api_key="k")
+    with pytest.raises(UsageError, match=r"AZURE_OPENAI_ENDPOINT.*RESOURCE"):
+        provider.trainer.get("ftjob-1")
 
 
 def test_a_missing_capability_is_none():
