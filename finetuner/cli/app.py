@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from finetuner import __version__
-from finetuner.cli import catalog, data, deployment, evaluation, output, servers, training, web
+from finetuner.cli import catalog, data, deployment, evaluation, jobs, output, servers, training, web
 
 _INTERRUPTED = 130
 
@@ -31,17 +31,18 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     data.redact,
     data.rebalance,
     data.split,
-    data.estimate,
+    training.estimate,
     training.upload,
     training.create,
-    training.status,
-    training.events,
-    training.checkpoints,
-    training.cancel,
-    training.pause,
-    training.resume,
-    training.wait,
-    training.jobs,
+    training.retarget,
+    jobs.status,
+    jobs.events,
+    jobs.checkpoints,
+    jobs.cancel,
+    jobs.pause,
+    jobs.resume,
+    jobs.wait,
+    jobs.jobs,
     evaluation.evaluate,
     evaluation.compare,
     evaluation.benchmark,

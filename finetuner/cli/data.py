@@ -217,25 +217,6 @@ def split(
     output.result(str(parts.proof), value, as_json=as_json)
 
 
-def estimate(
-    file: File,
-    model: Annotated[str, typer.Option(help="The base model.")],
-    provider: Annotated[str, typer.Option(help="Where.")] = "openai",
-    epochs: Annotated[int, typer.Option(min=1, help="How often each example is trained on.")] = 3,
-    workspace: Place = None,
-    as_json: AsJson = False,
-) -> None:
-    """Tell what a training would cost, before it does."""
-    from finetuner.data.dataset import Dataset
-    from finetuner.providers.registry import connect
-    from finetuner.training.estimate import estimate as priced
-
-    connection = connect(provider, workspace=workspace)
-    cost = priced(Dataset.load(file), provider=connection, model=model.removeprefix(f"{provider}:"), epochs=epochs)
-    value = {**output.plain(cost), "training_tokens": cost.training_tokens, "usd": cost.usd}
-    output.result(str(cost), value, as_json=as_json)
-
-
 @attrs.frozen
 class _Objector:
     """A judge as the review asks it: about an example's own answer."""

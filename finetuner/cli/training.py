@@ -1,30 +1,62 @@
-"""Commands of the second phase: training."""
+"""Commands of the second phase: price, upload, start and move a training."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finetuner.cli import names, output
+from finetuner.cli import jobs, names, output
 from finetuner.cli.options import AsJson, Place
+from finetuner.errors import UsageError
 
 if TYPE_CHECKING:
-    from finetuner.providers.ports import Checkpoint, JobEvent
-    from finetuner.training.job import Job
+    from finetuner.data.dataset import Dataset
+    from finetuner.providers.ports import Finding
+    from finetuner.training.estimate import CostEstimate
 
-_LOSSES = ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
-_STEPS_TOLD = 20
-
-Named = Annotated[str, typer.Argument(help="The job's id.")]
-At = Annotated[str | None, typer.Option("--provider", help="Where; told from the journal or the id by default.")]
 Method = Annotated[str, typer.Option(help="supervised, dpo, preference or reinforcement.")]
 Most = Annotated[float | None, typer.Option("--max-usd", min=0.0, help="Don't start what costs more, in USD.")]
+Validation = Annotated[str | None, typer.Option("--validation", "--validation-file", help="Likewise, for validation.")]
+
+
+def estimate(
+    file: Annotated[str, typer.Argument(help="Training examples.")],
+    *,
+    model: Annotated[str | None, typer.Option(help="The base model.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Where; openai by default, all with --compare.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="How often each example is trained on.")] = 3,
+    requests: Annotated[int, typer.Option(min=0, help="Requests a month, for the price of answers.")] = 1_000_000,
+    cached_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of input found in the provider's cache.")
+    ] = 0.0,
+    compare: Annotated[bool, typer.Option("--compare", help="All models that can be tuned, side by side.")] = False,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what a training and a month of answers would cost, before they do, and how sure each figure is."""
+    from finetuner.data.dataset import Dataset
+    from finetuner.providers.registry import connect
+    from finetuner.training.estimate import estimate as priced
+
+    data = Dataset.load(file)
+    if compare:
+        _compare(data, provider, epochs, requests, workspace, as_json=as_json)
+        return
+    if model is None:
+        raise UsageError("give --model NAME, or --compare to see all models that can be tuned")
+    connection = connect(provider or "openai", workspace=workspace)
+    cost = priced(data, provider=connection, model=model.removeprefix(f"{connection.name}:"), epochs=epochs)
+    month = cost.inference(requests, cached_share=cached_share)
+    text = "\n".join([str(cost), str(month), "How sure:", *(f"  {each}" for each in cost.sureness)])
+    output.result(text, _cost_value(cost, requests, cached_share), as_json=as_json)
 
 
 def upload(
     file: Annotated[str, typer.Argument(help="Training or validation examples.")],
     provider: Annotated[str, typer.Option(help="Where to.")],
+    to: Annotated[
+        str | None, typer.Option("--to", help="gs://bucket/prefix for vertex; FINETUNER_GCS_BUCKET by default.")
+    ] = None,
     workspace: Place = None,
     as_json: AsJson = False,
 ) -> None:
@@ -33,7 +65,10 @@ def upload(
     from finetuner.records.journal import Journal
     from finetuner.training import creation
 
-    connection = connect(provider, workspace=workspace)
+    if to is not None and not to.startswith("gs://"):
+        raise UsageError(f"--to takes gs://bucket/prefix, not {to!r}")
+    options = {} if to is None else {"bucket": to}
+    connection = connect(provider, workspace=workspace, **options)
     with Journal.open(workspace) as journal:
         sent = creation.upload(file, connection, journal)
     output.result(sent.id, sent, as_json=as_json)
@@ -44,9 +79,7 @@ def create(
     *,
     provider: Annotated[str, typer.Option(help="Where.")],
     model: Annotated[str, typer.Option(help="The base model, or a tuned one to go on from.")],
-    validation: Annotated[
-        str | None, typer.Option("--validation", "--validation-file", help="Likewise, for validation.")
-    ] = None,
+    validation: Validation = None,
     method: Method = "supervised",
     epochs: Annotated[int | None, typer.Option(min=1, help="The provider's choice by default.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Examples in a step.")] = None,
@@ -74,146 +107,91 @@ def create(
         max_usd=max_usd,
         workspace=workspace,
     )
-    output.advice(f"{job.status}; follow it with: finetuner wait {job.id}")
-    output.result(job.id, job.snapshot, as_json=as_json)
+    _warn(job.findings)
+    if job.existing:
+        output.advice("the same data and settings have this job already: nothing is paid again")
+    output.advice(f"{job.status}; follow it with: fine-tuner-cc wait {job.id}")
+    output.result(job.id, {**output.plain(job.snapshot), "existing": job.existing}, as_json=as_json)
 
 
-def status(job_id: Named, provider: At = None, workspace: Place = None, as_json: AsJson = False) -> None:
-    """Show status, progress, losses, errors and the tuned model; exit status 1 when the job failed."""
-    job = _job(job_id, provider, workspace)
-    _show(job, as_json=as_json)
-    if job.status == "failed":
-        raise typer.Exit(1)
-
-
-def wait(
-    job_id: Named,
-    timeout: Annotated[float | None, typer.Option(min=0.0, help="Seconds; as long as it takes by default.")] = None,
-    provider: At = None,
+def retarget(
+    job_id: jobs.Named,
+    to: Annotated[str, typer.Option("--to", help="The new provider.")],
+    model: Annotated[str, typer.Option(help="The new base model.")],
+    *,
+    data: Annotated[str | None, typer.Option(help="The training data, where the workspace has no copy.")] = None,
+    validation: Validation = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="As in the old job by default.")] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Held-out examples: wait, and compare the old tuned model with the new one.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change and cost.")] = False,
+    max_usd: Most = None,
+    provider: jobs.At = None,
     workspace: Place = None,
     as_json: AsJson = False,
 ) -> None:
-    """Wait until the job has a model; waiting again after an interrupt goes on."""
+    """Train the same data and settings on another provider or base, print the new job's id, and compare the models."""
+    job = jobs.find(job_id, provider, workspace)
+    if dry_run:
+        move = job.plan_retarget(to, model=model, training=data, validation=validation, epochs=epochs)
+        output.result(str(move), move, as_json=as_json)
+        return
+    moved = job.retarget(to, model=model, training=data, validation=validation, epochs=epochs, max_usd=max_usd)
+    output.advice(str(moved.moved))
+    if test is None:
+        output.result(moved.id, {"job": moved.snapshot, "move": moved.moved}, as_json=as_json)
+        return
+    output.advice(f"{moved.id}: waiting for its model")
+    moved = moved.wait()
+    from finetuner.data.dataset import Dataset
+    from finetuner.evaluation import comparison, text
 
-    def tell(event: "JobEvent") -> None:
-        if _worth_telling(event):
-            output.advice(_event(event))
-
-    _show(_job(job_id, provider, workspace).wait(timeout=timeout, on_event=tell), as_json=as_json)
-
-
-def cancel(job_id: Named, provider: At = None, workspace: Place = None, as_json: AsJson = False) -> None:
-    """Ask a job to stop."""
-    _show(_job(job_id, provider, workspace).cancel(), as_json=as_json)
-
-
-def pause(job_id: Named, provider: At = None, workspace: Place = None, as_json: AsJson = False) -> None:
-    """Ask a job to pause, where the provider can."""
-    _show(_job(job_id, provider, workspace).pause(), as_json=as_json)
-
-
-def resume(job_id: Named, provider: At = None, workspace: Place = None, as_json: AsJson = False) -> None:
-    """Ask a paused job to go on."""
-    _show(_job(job_id, provider, workspace).resume(), as_json=as_json)
-
-
-def events(job_id: Named, provider: At = None, workspace: Place = None, as_json: AsJson = False) -> None:
-    """List what happened, oldest first."""
-    found = _job(job_id, provider, workspace).events()
-    output.result("\n".join(map(_event, found)), found, as_json=as_json)
+    with output.progress("Comparing") as shown:
+        found = comparison.compare(job.model, moved.model, Dataset.load(test), on_progress=shown, workspace=workspace)
+    output.advice(f"Base is {names.shown(job.model.reference)}, tuned is {names.shown(moved.model.reference)}")
+    value = {"job": moved.snapshot, "move": moved.moved, "comparison": found.summary()}
+    output.result(f"{moved.id}\n{text.comparison_text(found)}", value, as_json=as_json)
 
 
-def checkpoints(job_id: Named, provider: At = None, workspace: Place = None, as_json: AsJson = False) -> None:
-    """List saved states, name the best one and say why."""
-    job = _job(job_id, provider, workspace)
-    found, best, verdict = job.checkpoints(), job.best_checkpoint(), job.verdict()
-    lines = [f"Checkpoint {number}: {_checkpoint(job, each)}" for number, each in enumerate(found, 1)]
-    if best is not None:
-        lines.append(f"Best: step {best.checkpoint.step}: {best.reason}")
-    output.advice(str(verdict) if found else f"job {job.id} is {job.status} and has no checkpoints")
-    output.result("\n".join(lines), {"checkpoints": found, "best": best, "verdict": verdict}, as_json=as_json)
+def _warn(findings: "Sequence[Finding]") -> None:
+    for finding in findings:
+        output.advice(f"{finding.severity}: {finding.message}{f'; {finding.fix}' if finding.fix else ''}")
 
 
-def jobs(
-    provider: Annotated[str | None, typer.Option(help="Ask this provider instead of the journal.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
-    workspace: Place = None,
-    as_json: AsJson = False,
+def _compare(
+    data: "Dataset", provider: str | None, epochs: int, requests: int, workspace: str | None, *, as_json: bool
 ) -> None:
-    """List the newest jobs: those of the journal, or all of a provider."""
-    from finetuner.records.jobs import JobRecords
-    from finetuner.records.journal import Journal
-    from finetuner.training.job import Job
+    from finetuner._core.money import usd
+    from finetuner.providers.registry import connect
+    from finetuner.providers.registry import names as installed
+    from finetuner.training.estimate import compare_costs
 
-    if provider is None:
-        with Journal.open(workspace) as journal:
-            known = [(record.provider, record.snapshot) for record in JobRecords(journal).recent(limit)]
-    else:
-        listed = Job.list(provider=provider, limit=limit, workspace=workspace)
-        known = [(job.provider, job.snapshot) for job in listed]
-    found = [(name, snapshot) for name, snapshot in known if snapshot is not None]
-    lines = [f"{snapshot.id}  {snapshot.status}  {name}:{snapshot.model}" for name, snapshot in found]
-    values = [{"provider": name, **output.plain(snapshot)} for name, snapshot in found]
-    output.result("\n".join(lines), values, as_json=as_json)
-
-
-def _job(job_id: str, provider: str | None, workspace: str | None) -> "Job":
-    from finetuner.training.job import Job
-
-    return Job.get(job_id, provider=provider, workspace=workspace)
+    chosen = installed() if provider is None else (provider,)
+    method = "dpo" if len(data) and data[0].preferred is not None else "supervised"
+    costs = compare_costs(data, [connect(name, workspace=workspace) for name in chosen], epochs=epochs, method=method)
+    head = ("Model", "Training", f"{requests:,} requests a month", "As of")
+    rows = [
+        (
+            cost.model,
+            "unknown" if cost.usd is None else usd(cost.usd),
+            "unknown" if (month := cost.inference(requests).monthly_usd) is None else usd(month),
+            str(cost.as_of or ""),
+        )
+        for cost in costs
+    ]
+    output.result(_table((head, *rows)), [_cost_value(cost, requests, 0.0) for cost in costs], as_json=as_json)
 
 
-def _show(job: "Job", *, as_json: bool) -> None:
-    curve = job.curve()
-    losses = {name: curve.latest(name) for name in _LOSSES}
-    known = {name: value for name, value in losses.items() if value is not None}
-    tuned = names.shown(job.model.reference) if job.snapshot.tuned_model else None
-    value = {
-        "provider": job.provider,
-        **output.plain(job.snapshot),
-        "progress": _done(job),
-        **losses,
-        "fine_tuned_model": tuned,
-    }
-    output.result("\n".join(_status_lines(job, known, tuned)), value, as_json=as_json)
+def _cost_value(cost: "CostEstimate", requests: int, cached_share: float) -> dict[str, object]:
+    month = cost.inference(requests, cached_share=cached_share)
+    inference = {**output.plain(month), "monthly_usd": month.monthly_usd, "lowest_usd": month.lowest_usd}
+    totals = {"training_tokens": cost.training_tokens, "usd": cost.usd, "price": cost.price}
+    return {**output.plain(cost), **totals, "inference": inference, "sureness": cost.sureness}
 
 
-def _status_lines(job: "Job", losses: dict[str, float], tuned: str | None) -> Iterator[str]:
-    snapshot = job.snapshot
-    yield f"Status: {job.status}"
-    done = _done(job)
-    if done is not None:
-        epochs = snapshot.hyperparameters.get("epochs")
-        of = f" (epoch {snapshot.epoch}/{epochs})" if snapshot.epoch and epochs else ""
-        yield f"Progress: {done:.0%}{of}"
-    yield from (f"{name}: {value:.4g}" for name, value in losses.items())
-    if snapshot.failure is not None:
-        code = f" ({snapshot.failure.code})" if snapshot.failure.code else ""
-        yield f"Error{code}: {snapshot.failure.message}"
-    if tuned is not None:
-        yield f"fine_tuned_model: {tuned}"
-
-
-def _done(job: "Job") -> float | None:
-    """Share of the training that is done, 0 to 1; None where unknown."""
-    snapshot = job.snapshot
-    if job.status == "succeeded":
-        return 1.0
-    return snapshot.step / snapshot.total_steps if snapshot.step is not None and snapshot.total_steps else None
-
-
-def _worth_telling(event: "JobEvent") -> bool:
-    """Whether a person who waits wants to read it: of plain steps, twenty in a whole training."""
-    step, total = event.metrics.get("step"), event.metrics.get("total_steps")
-    if not step or not total or "valid_loss" in event.metrics or event.level != "info":
-        return True
-    return step % max(1.0, total // _STEPS_TOLD) == 0
-
-
-def _event(event: "JobEvent") -> str:
-    return f"{datetime.fromtimestamp(event.created_at, UTC):%Y-%m-%d %H:%M:%S} {event.level}: {event.message}"
-
-
-def _checkpoint(job: "Job", checkpoint: "Checkpoint") -> str:
-    known = [f"{name}: {checkpoint.metrics[name]:.4g}" for name in _LOSSES if name in checkpoint.metrics]
-    return ", ".join([f"step {checkpoint.step}", *known, names.shown(job.checkpoint_model(checkpoint).reference)])
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

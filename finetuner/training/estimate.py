@@ -18,7 +18,7 @@ from finetuner.errors import BudgetExceededError, UsageError
 from finetuner.providers.catalog import BaseModel, Prices
 from finetuner.providers.ports import Provider
 from finetuner.providers.registry import connect
-from finetuner.training.spec import DEFAULT_EPOCHS
+from finetuner.training.spec import DEFAULT_EPOCHS, trains
 
 REQUESTS_A_MONTH = 1_000_000
 """The volume for which inference is priced where none is stated."""
@@ -268,7 +268,7 @@ def compare_costs(
     found: list[CostEstimate] = []
     for provider in providers:
         for entry in provider.catalog.tunable():
-            if method in entry.methods:
+            if trains(entry, method):
                 how = rule(entry.name)
                 if how not in counted:
                     counted[how] = count_dataset(data, entry.name)

@@ -12,7 +12,7 @@ from finetuner.errors import InvalidDataError, TrainingNotAvailableError, UsageE
 from finetuner.providers.catalog import BaseModel, Catalog
 from finetuner.providers.ports import FAILED, Finding, Provider
 from finetuner.records.jobs import JobRecord
-from finetuner.training.spec import TrainingSpec
+from finetuner.training.spec import TrainingSpec, trains
 
 HORIZON_DAYS: Final = 180
 """A model that retires within so many days is warned about."""
@@ -133,7 +133,7 @@ def _lifetime(catalog: Catalog, spec: TrainingSpec, day: date, horizon_days: int
     if not entry.tunable(day):
         yield _closed(catalog, entry, day)
         return
-    if spec.method not in _methods(entry):
+    if not trains(entry, spec.method):
         message = f"{entry.name} can't be trained by {spec.method!r}, only by {', '.join(entry.methods)}"
         yield Finding(severity="error", code="method_not_available", message=message, fix="choose another method")
     if entry.retires is not None and entry.retires - day <= timedelta(days=horizon_days):
@@ -157,12 +157,6 @@ def _closed(catalog: Catalog, entry: BaseModel, day: date) -> Finding:
     others = ", ".join(model.name for model in catalog.tunable(day))
     fix = f"choose one of {others}" if others else "choose another provider; fine-tuner-cc models lists what is open"
     return Finding(severity="error", code=code, message=f"{message} ({entry.source})", fix=fix)
-
-
-def _methods(entry: BaseModel) -> frozenset[str]:
-    """`dpo` and `preference` are two names of the same training."""
-    pairs = {"dpo", "preference"}
-    return frozenset(entry.methods) | (pairs if pairs & set(entry.methods) else set[str]())
 
 
 def _about_data(report: ValidationReport, role: str) -> Iterator[Finding]:

@@ -16,9 +16,8 @@ from finetuner.records.journal import Journal
 from finetuner.training.creation import format_for, local_copy
 from finetuner.training.estimate import CostEstimate
 from finetuner.training.planning import Data, JobOptions, Plan, dataset_of
-from finetuner.training.spec import TrainingSpec
+from finetuner.training.spec import PAIRS, TrainingSpec
 
-_PAIRS = ("dpo", "preference")
 _OWN_SCALE = ("batch_size", "learning_rate_multiplier", "beta", "adapter_size")
 _KEPT_REFUSALS = 100
 _NOTHING: Mapping[str, int] = MappingProxyType({})
@@ -201,8 +200,8 @@ def moved_spec(
     hyperparameters = dict(source.hyperparameters)
     entry = target.catalog.find(model)
     method, dropped = source.method, list[str]()
-    if method in _PAIRS and entry is not None:
-        method = next((name for name in _PAIRS if name in entry.methods), method)
+    if method in PAIRS and entry is not None:
+        method = next((name for name in PAIRS if name in entry.methods), method)
     for name in _OWN_SCALE:
         value = hyperparameters.get(name)
         if value not in (None, "auto") and name not in overrides:

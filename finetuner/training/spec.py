@@ -8,12 +8,16 @@ import attrs
 from finetuner._core.hashing import json_sha256
 from finetuner._core.types import Json
 from finetuner.errors import UsageError
+from finetuner.providers.catalog import BaseModel
 
 DEFAULT_EPOCHS = 3
 _MOST_EPOCHS = 50
 _LONGEST_SUFFIX = 64
 _LARGEST_SEED = 2**31 - 1
 _NOTHING: Mapping[str, Json] = MappingProxyType({})
+
+PAIRS = ("dpo", "preference")
+"""Two names of the same training: OpenAI's and Vertex AI's."""
 
 
 @attrs.frozen(kw_only=True)
@@ -73,3 +77,8 @@ class TrainingSpec:
             [provider, attrs.asdict(self) | {"hyperparameters": dict(self.hyperparameters)}, training, validation]
         )
         return f"{digest[:40]}-{attempt}"
+
+
+def trains(entry: BaseModel, method: str) -> bool:
+    """Whether a model can be trained by a method."""
+    return method in entry.methods or (method in PAIRS and any(name in entry.methods for name in PAIRS))

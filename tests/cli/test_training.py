@@ -85,7 +85,7 @@ def test_create_refuses_data_with_errors_in_one_line(shell, training):
     ],
 )
 def test_who_waits_reads_twenty_steps_of_a_training(metrics, told):
-    from finetuner.cli.training import _worth_telling
+    from finetuner.cli.jobs import _worth_telling
     from finetuner.providers.ports import JobEvent
 
     assert _worth_telling(JobEvent(id="1", created_at=0.0, message="", metrics=metrics)) is told
