@@ -40,6 +40,14 @@ class Examples(Protocol):
         ...
 
 
+class ExampleJudge(Protocol):
+    """Judges whether an example's own answer is good: filled in by the evaluation layer."""
+
+    def objection(self, example: Example) -> str | None:
+        """Why the answer isn't good, or None when it is. May ask a model, and raise what that raises."""
+        ...
+
+
 @runtime_checkable
 class Flagged(Protocol):
     """A report that names rows, such as those with errors."""

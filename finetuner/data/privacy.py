@@ -24,6 +24,9 @@ from finetuner.data.shapes import is_list, is_object
 NOT_FOUND: Final = "Names and postal addresses are not found: they have no recognizable form."
 """What every report of this module has to say."""
 
+SECRETS: Final = frozenset({"SECRET", "CREDENTIALS", "PRIVATE_KEY"})
+"""Kinds that open something, rather than say something about a person."""
+
 _IBAN_LENGTHS: Final = range(15, 35)
 _CARD_LENGTHS: Final = range(13, 20)
 _VOID_SSN: Final = frozenset({"078051120", "219099999"})

@@ -155,7 +155,7 @@ async def synthesize_async(
 
 @asynccontextmanager
 async def _held(leases: Leases, name: str) -> AsyncGenerator[None]:
-    """Hold a lease while tasks of this event loop go on: from a thread of its own, since a lease belongs to a thread."""
+    """Hold a lease while tasks of this event loop go on: from a thread of its own, as a lease belongs to a thread."""
     taken, done = threading.Event(), threading.Event()
 
     def hold() -> None:

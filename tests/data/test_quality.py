@@ -111,3 +111,52 @@ def test_clean_labels_are_left_alone():
 def test_too_little_data_accuses_nobody(rows):
     assert likely_mislabels([f"text {n}" for n in range(rows)], [str(n % 2) for n in range(rows)]) == ()
     assert likely_mislabels(["", "", ""], ["a", "b", "a"]) == ()
+
+
+def test_rows_that_cannot_be_read_are_flagged_and_the_others_reviewed(tmp_path):
+    path = tmp_path / "a.jsonl"
+    good = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}]}'
+    path.write_text(f"{good}\n{{torn\n", "utf-8")
+    found = review(Dataset.load(path))
+    assert [(flag.line, flag.code) for flag in found.flags] == [(1, "empty_response"), (2, "format_error")]
+    assert str(found).startswith("Format errors: 1: lines 2\nEmpty responses: 1 (flag for removal): lines 1\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("The balance is updated every night, so please look again", "where others end with a mark"),
+        ("Use this code, which prints it for you:\n```python\nprint(1)", "code block"),
+        ('{"place": "here", "for": ["how", "lon', "JSON ends in the middle"),
+    ],
+)
+def test_answers_that_look_cut_off_are_flagged(answer, says):
+    (flag,) = [flag for flag in reviewed(("Where is it?", answer)).flags if flag.code == "truncated_response"]
+    assert says in flag.message
+    assert flag.line == 31
+
+
+def test_secrets_are_errors_and_personal_data_is_a_warning():
+    found = reviewed(
+        ("Key?", f"It is AKIAIOSFODNN7EXAMPLE, as of today. {GOOD}"), ("Who?", "Ask ann.lee@example.com, please.")
+    )
+    assert {(flag.row, flag.code, flag.severity) for flag in found.flags} == {
+        (30, "secret", "error"),
+        (31, "personal_data", "warning"),
+    }
+
+
+def test_places_name_the_file_where_there_are_several():
+    rows = [Example(messages=(user(f"ask {n}"), assistant(""))) for n in range(2)]
+    found = review(Dataset.from_examples(rows, "two files", lines=[7, 7], files=["logs/x.jsonl", "logs/y.jsonl"]))
+    assert "Empty responses: 2 (flag for removal): x.jsonl:7, y.jsonl:7" in str(found)
+
+
+def test_what_the_judge_says_is_summed_up():
+    class Judge:
+        def objection(self, example):
+            return "wrong" if example.user_text == "bad" else None
+
+    text = str(reviewed(("bad", GOOD.format(99)), judge=Judge()))
+    assert "Pass: 30 (97%)\nFail: 1 (3%)\nFlagged for human review: 1\n" in text
+    assert "Suspicious patterns: 0" in text

@@ -176,7 +176,7 @@ def test_a_budget_needs_a_price(tmp_path):
 def test_a_single_failing_prompt_is_counted_and_asked_again_next_time(tmp_path):
     def moody(name, messages):
         if messages[-1].text == PROMPTS[1]:
-            raise RequestRejectedError("no", provider="scripted", status=400)
+            raise RequestRejectedError("no", provider="scripted")
         return answer(name, messages)
 
     model, _ = teacher(moody)
@@ -189,7 +189,7 @@ def test_a_single_failing_prompt_is_counted_and_asked_again_next_time(tmp_path):
 
 def test_a_wrong_key_stops_everything(tmp_path):
     def locked(_name, _messages):
-        raise AuthenticationError("no", provider="scripted", status=401)
+        raise AuthenticationError("no", provider="scripted")
 
     model, _ = teacher(locked)
     with pytest.raises(AuthenticationError):
