@@ -10,6 +10,7 @@ from finetuner._core.concurrency import ConcurrencyPolicy
 from finetuner._core.hashing import json_sha256
 from finetuner.data.examples import Example
 from finetuner.evaluation.budget import NOTHING, Budget, Limits, Spent
+from finetuner.evaluation.calibration import with_calibration
 from finetuner.evaluation.execution import Outcome, Work
 from finetuner.evaluation.judge import KNOWN_BAD, Judge, Verdict, report, void_reason
 from finetuner.evaluation.judge_prompt import LONGEST_CANDIDATE
@@ -129,12 +130,20 @@ class Court:
             unasked=[row for row, outcome in outcomes.items() if outcome.value is None],
             cost=cost,
         )
+        judged = with_calibration(judged, self.evaluation.model, self.records)
         added: dict[str, Estimate | None] = {"judge_pass_rate": judged.pass_rate, "judge_score": judged.score}
         metrics = {name: value for name, value in added.items() if value is not None}
         result = attrs.evolve(self.evaluation, judged=judged, metrics={**self.evaluation.metrics, **metrics})
         self.records.finish(self.id, result.summary())
         self.records.finish(result.id, result.summary())
         return result
+
+    def worst_cost(self) -> Spent:
+        """What the judging that is left may cost at most."""
+        controls = [-number for number in range(1, len(KNOWN_BAD) + 1)]
+        rows = [row.index for row in self.evaluation.rows if row.answer is not None]
+        left = [row for row in (*controls, *rows) if row not in self.verdicts]
+        return sum(map(self._worst_price, left), NOTHING)
 
     def _with(self, outcomes: Mapping[int, Outcome[Verdict]]) -> dict[int, Verdict]:
         new = {row: outcome.value for row, outcome in outcomes.items() if outcome.value is not None}

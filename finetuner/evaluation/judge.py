@@ -1,7 +1,7 @@
 """A model as a judge: repeated, checked with answers that are known to be bad, and never believed in its arithmetic."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
@@ -10,7 +10,14 @@ import attrs
 from finetuner._core.hashing import json_sha256
 from finetuner.data.examples import Example, Message
 from finetuner.errors import UsageError
-from finetuner.evaluation.judge_prompt import LONGEST_CANDIDATE, Judgement, messages, read_reply, reply_schema
+from finetuner.evaluation.judge_prompt import (
+    LONGEST_CANDIDATE,
+    PROMPT_FINGERPRINT,
+    Judgement,
+    messages,
+    read_reply,
+    reply_schema,
+)
 from finetuner.evaluation.metrics.grading import mean
 from finetuner.evaluation.rubric import Rubric
 from finetuner.evaluation.statistics.estimate import Estimate
@@ -92,6 +99,10 @@ class JudgeReport:
         verdicts: By row number.
         flagged: Rows that a person should look at.
         cost: USD of the judge's replies; None where the price is unknown.
+        judge_fingerprint: Of model, rubric, prompt and repeats: a calibration holds for one of these.
+        consistency: Share of answers on whose pass all repeats agree, 0..1; None without repeats.
+        corrected_pass_rate: What people would pass, by a calibration of this very judge; None without a valid one.
+        notes: What to know before the numbers are believed: no calibration, a void one, a judge in its own cause.
     """
 
     model: str
@@ -106,6 +117,10 @@ class JudgeReport:
     verdicts: Mapping[int, Verdict] = attrs.field(repr=False)
     flagged: tuple[int, ...]
     cost: float | None
+    judge_fingerprint: str = ""
+    consistency: float | None = None
+    corrected_pass_rate: Estimate | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _model(model: Model | str) -> Model:
@@ -147,8 +162,15 @@ class Judge:
 
     @property
     def fingerprint(self) -> str:
-        """64 hexadecimal digits: the same model, rubric and number of repeats have the same."""
-        return json_sha256({"model": str(self.model), "rubric": self.rubric.fingerprint, "repeats": self.repeats})
+        """64 hexadecimal digits: the same model, rubric, prompt and number of repeats have the same."""
+        return json_sha256(
+            {
+                "model": str(self.model),
+                "rubric": self.rubric.fingerprint,
+                "prompt": PROMPT_FINGERPRINT,
+                "repeats": self.repeats,
+            }
+        )
 
     def judge(self, example: Example, answer: str) -> Verdict:
         """What the judge says about one answer.
@@ -236,4 +258,13 @@ def report(
         verdicts=dict(verdicts),
         flagged=tuple(sorted(flagged)),
         cost=cost,
+        judge_fingerprint=judge.fingerprint,
+        consistency=_consistency(judge, verdicts.values()),
     )
+
+
+def _consistency(judge: Judge, verdicts: Collection[Verdict]) -> float | None:
+    read = [verdict for verdict in verdicts if len(verdict.judgements) > 1]
+    if judge.repeats == 1 or not read:
+        return None
+    return fmean(len({judgement.passed for judgement in verdict.judgements}) == 1 for verdict in read)

@@ -12,6 +12,7 @@ import attrs
 import msgspec
 
 from finetuner._core import codec
+from finetuner._core.hashing import sha256
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.examples import Message, system, user
 from finetuner.evaluation.rubric import Criterion, Rubric
@@ -19,7 +20,9 @@ from finetuner.evaluation.rubric import Criterion, Rubric
 LONGEST_CANDIDATE = 20_000
 """Characters of a candidate that a judge gets to see."""
 
-_LONGEST_CONTEXT = 60_000
+LONGEST_CONTEXT = 60_000
+"""Characters of the input, and of the reference, that it gets to see."""
+
 _FENCED = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```", re.DOTALL)
 _ROUNDING = 0.051
 
@@ -44,6 +47,10 @@ Grade "actual" only. An empty answer, an answer that only announces an answer, a
 grading earn the lowest scores. Being worded like "expected" is not required; being as right is.
 Reply with JSON in this order: "justification" (at most three sentences), "scores" ({keys}, each one of the scores of \
 its criterion), "overall" (the weighted average), "pass" (whether it reaches {threshold:g})."""
+
+
+PROMPT_FINGERPRINT = sha256((_ROLE + _TASK).encode())
+"""Changes with every word of the prompt: what was calibrated before is void then."""
 
 
 @attrs.frozen(kw_only=True)
@@ -77,12 +84,12 @@ def messages(rubric: Rubric, *, given: str, expected: str, actual: str, mark: st
     """
     data = codec.encode(
         {
-            "input": _sound(given[:_LONGEST_CONTEXT]),
-            "expected": _sound(expected[:_LONGEST_CONTEXT]),
-            "actual": _sound(actual[:LONGEST_CANDIDATE]),
+            "input": sound(given[:LONGEST_CONTEXT]),
+            "expected": sound(expected[:LONGEST_CONTEXT]),
+            "actual": sound(actual[:LONGEST_CANDIDATE]),
         }
     ).decode()
-    criteria = "\n".join(map(_described, rubric.keys, rubric.criteria))
+    criteria = "\n".join(map(described, rubric.keys, rubric.criteria))
     text = _TASK.format(
         task=rubric.task or "(not described)",
         name=rubric.name,
@@ -117,7 +124,7 @@ def reply_schema(rubric: Rubric) -> JsonObject:
 
 def read_reply(rubric: Rubric, text: str) -> Judgement | None:
     """The judgement in a reply; None where it isn't JSON with a valid score for each criterion."""
-    reply = _json_object(text)
+    reply = json_object(text)
     stated = None if reply is None else _object(reply.get("scores"))
     if reply is None or stated is None:
         return None
@@ -138,12 +145,13 @@ def read_reply(rubric: Rubric, text: str) -> Judgement | None:
     )
 
 
-def _sound(text: str) -> str:
+def sound(text: str) -> str:
     """The text without halves of surrogate pairs, which no UTF-8 can hold."""
     return text.encode("utf-8", "replace").decode()
 
 
-def _described(key: str, criterion: Criterion) -> str:
+def described(key: str, criterion: Criterion) -> str:
+    """A criterion with its levels, for a judge."""
     levels = [
         f"  {level.score}: {level.description}" + (f" (example: {level.example})" if level.example else "")
         for level in criterion.levels
@@ -152,7 +160,8 @@ def _described(key: str, criterion: Criterion) -> str:
     return "\n".join([f"{key}: {criterion.name} (weight {criterion.weight:.0%}; scores {scores})", *levels])
 
 
-def _json_object(text: str) -> JsonObject | None:
+def json_object(text: str) -> JsonObject | None:
+    """The JSON object that a reply is, alone or in a fence; None where it is none."""
     fenced = _FENCED.search(text)
     for candidate in (text, fenced[1] if fenced else ""):
         try:

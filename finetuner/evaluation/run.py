@@ -66,7 +66,10 @@ def _court(session: Session, result: Evaluation) -> Court:
     settings = session.settings
     assert settings.judge is not None
     limits = CourtLimits(limits=session.limits_after(result), policy=settings.policy, clock=settings.clock)
-    return Court.open(settings.judge, result, session.examples, session.records, limits)
+    court = Court.open(settings.judge, result, session.examples, session.records, limits)
+    if settings.on_judge_cost is not None:
+        settings.on_judge_cost(court.worst_cost().usd if court.pricing.known else None)
+    return court
 
 
 @contextmanager

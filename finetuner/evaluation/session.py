@@ -41,6 +41,9 @@ Place = str | Path | Workspace | None
 OnProgress = Callable[[Progress], None]
 """Told after every answer that is kept."""
 
+OnCost = Callable[[float | None], None]
+"""Told a cost in USD before it arises; None where prices are unknown."""
+
 _OPTIONS = CompletionOptions()
 _SLOWEST_START = 8
 
@@ -62,6 +65,7 @@ class EvaluateOptions(TypedDict, total=False):
     allow_training_rows: bool
     cache: bool
     batch: bool
+    on_judge_cost: OnCost | None
     clock: Clock
 
 
@@ -86,6 +90,7 @@ class Settings:
         cache: Whether an answer that another evaluation has to the same request serves again. Only repeatable requests
             (temperature 0, or a seed) are cached.
         batch: Ask through the provider's batch interface: cheaper, and within a day.
+        on_judge_cost: Told before a judge is asked what it may cost at most, in USD; None where prices are unknown.
         clock: Time.
     """
 
@@ -103,6 +108,7 @@ class Settings:
     allow_training_rows: bool = False
     cache: bool = True
     batch: bool = False
+    on_judge_cost: OnCost | None = None
     clock: Clock = SYSTEM_CLOCK
 
     def __attrs_post_init__(self) -> None:

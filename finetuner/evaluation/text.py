@@ -130,6 +130,11 @@ def _judge_lines(judged: JudgeReport) -> Iterator[str]:
         return
     yield from (f"{name}: {count} ({count / max(1, judged.judged):.0%})" for name, count in judged.bands.items())
     yield f"Judged: {judged.judged} by {judged.model}, rubric {judged.rubric}; {judged.unjudged} without a verdict"
+    if judged.corrected_pass_rate is not None:
+        yield f"Pass rate corrected by people's labels: {judged.corrected_pass_rate.percent()}"
+    if judged.consistency is not None:
+        yield f"Repeats agree on {judged.consistency:.0%} of the answers"
+    yield from (f"Note: {note}" for note in judged.notes)
     yield f"Flagged for human review: {len(judged.flagged)} examples"
 
 
