@@ -21,14 +21,14 @@ from finetuner.data.formats import plain
 from finetuner.data.lineage import Entry, Lineage, Parent, describe, fingerprint, inherited, record_digest
 from finetuner.data.logs import read_logs
 from finetuner.data.mixing import mixed
-from finetuner.data.ports import Rows
+from finetuner.data.ports import ExampleJudge, Rows
 from finetuner.data.problems import Problem
-from finetuner.data.quality import ExampleJudge, Review, review
+from finetuner.data.quality import Review, review
 from finetuner.data.rows import Change, View
 from finetuner.data.shaping import Shaping
 from finetuner.data.sources.files import open_source
 from finetuner.data.sources.source import Table
-from finetuner.data.tokens import TokenCounts, count_dataset, count_example
+from finetuner.data.tokens import TokenCounts, count_dataset
 from finetuner.data.writing import LAYOUTS, wire_of, write_examples
 from finetuner.errors import DataFormatError, InvalidDataError
 
@@ -265,12 +265,7 @@ class Dataset(Shaping):
         Raises:
             UnknownNameError: Nobody knows the provider.
         """
-        return check(
-            self._view,
-            rules_for(provider, model, on),
-            source=self.source,
-            count_tokens=lambda row: sum(count_example(self[row], model)),
-        )
+        return check(self._view, rules_for(provider, model, on), source=self.source)
 
     def validate(self, provider: str, model: str | None = None, on: date | None = None) -> Self:
         """Check, and go on only when there are no errors.

@@ -13,7 +13,8 @@ from finetuner.data.formats import finetuner, openai, preference, vertex_prefere
 from finetuner.data.ports import Rows
 from finetuner.data.problems import Problem
 from finetuner.data.shapes import is_object
-from finetuner.data.sources.source import Source
+from finetuner.data.sources.jsonl import Lines
+from finetuner.data.sources.source import Chain, Source
 from finetuner.errors import DataFormatError, UsageError
 
 Change = Callable[[Example], Example]
@@ -132,6 +133,18 @@ class View:
     def blank_lines(self) -> int:
         """Empty lines in the file; 0 where only some of its rows are chosen."""
         return self.records.blank_lines if len(self) == len(self.records) else 0
+
+    @property
+    def marked(self) -> bool:
+        """Whether a file of lines begins with a byte order mark; no where rows are chosen or changed."""
+        return any(lines.offsets.marked for lines in self.stretches())
+
+    def stretches(self) -> tuple[Lines, ...]:
+        """The files of lines, where the rows are all of theirs in order, unchanged; else none."""
+        parts = self.records.parts if isinstance(self.records, Chain) else (self.records,)
+        lines = tuple(part for part in parts if isinstance(part, Lines))
+        whole = len(lines) == len(parts) and len(self) == len(self.records) and not self.changes
+        return lines if whole and np.array_equal(self.rows, np.arange(len(self))) else ()
 
     @property
     def pairs(self) -> bool:

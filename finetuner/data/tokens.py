@@ -184,6 +184,16 @@ def count_example(example: Example, model: str | None = None) -> tuple[int, int]
     return prompt, output
 
 
+def example_length(example: Example, model: str | None = None) -> int:
+    """Tokens that a model has to hold for an example: the prompt and the longer answer."""
+    prompt, output = count_example(example, model)
+    if example.preferred is None or example.rejected is None:
+        return prompt + output
+    first = attrs.evolve(example, rejected=None)
+    second = attrs.evolve(example, preferred=example.rejected, rejected=None)
+    return max(sum(count_example(one, model)) for one in (first, second))
+
+
 def count_dataset(data: Examples, model: str | None = None) -> TokenCounts:
     """Tokens of all examples, in one pass.
 

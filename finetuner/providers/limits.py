@@ -4,10 +4,38 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
+from finetuner.data.checks.rules import RecordRule, RuleSet
 from finetuner.data.problems import Problem
 from finetuner.providers.catalog import BaseModel, Catalog, Limits
 
 _SOON_DAYS: Final = 120
+_RECOMMENDED_EXAMPLES: Final = 50
+
+
+def base_rules(catalog: Catalog, model: str | None, on: date, *, format: str, check_record: RecordRule) -> RuleSet:
+    """The rules that follow from the catalog; a provider adds its own with `attrs.evolve`.
+
+    Args:
+        catalog: What is known about the provider's models.
+        model: A base model's name, None for any.
+        on: The day on which a job would be created.
+        format: Wire format of supervised data.
+        check_record: Problems of one line in that format.
+    """
+    limits, entry = limits_for(catalog, model, on), catalog.find(model) if model else None
+    return RuleSet(
+        provider=catalog.provider,
+        model=model,
+        format=format,
+        check_record=check_record,
+        methods=entry.methods if entry is not None else None,
+        min_examples=limits.min_examples,
+        recommended_examples=_RECOMMENDED_EXAMPLES,
+        max_examples=limits.max_examples,
+        max_tokens_per_example=limits.max_tokens_per_example,
+        max_file_bytes=limits.max_file_bytes,
+        findings=findings(catalog, model, on),
+    )
 
 
 def limits_for(catalog: Catalog, model: str | None, on: date) -> Limits:

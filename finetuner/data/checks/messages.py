@@ -26,16 +26,17 @@ _IMAGE_DATA: Final = re.compile(r"data:image/(jpeg|jpg|png|webp);base64,", re.IG
 _MAX_IMAGE_BYTES: Final = 10 * 1024 * 1024
 _MAX_IMAGES: Final = 10
 _DETAILS: Final = ("low", "high", "auto")
+_OTHER_IMAGE: Final = re.compile(r"\.(gif|bmp|tiff?|svg|heic|heif|avif|ico|pdf|mp4)([?#]|$)", re.IGNORECASE)
 
 
-def check_messages(messages: Json, field: str, tools: set[str] | None, *, images: bool) -> Iterator[Problem]:
+def check_messages(messages: Json, field: str, tools: set[str] | None, *, no_images: str | None) -> Iterator[Problem]:
     """All problems of a list of messages, save for how it must end.
 
     Args:
         messages: What stands where the list should be.
         field: Its path.
         tools: Names of the functions that are defined, None where none are.
-        images: Whether the model can be trained on images.
+        no_images: Why images can't be trained on here; None where they can.
     """
     if not is_list(messages):
         yield parts.wrong_type(messages, field, "a list of messages")
@@ -49,20 +50,20 @@ def check_messages(messages: Json, field: str, tools: set[str] | None, *, images
         )
         return
     for n, message in enumerate(messages):
-        yield from check_message(message, f"{field}[{n}]", images=images)
+        yield from check_message(message, f"{field}[{n}]", no_images=no_images)
     good = [(n, message) for n, message in enumerate(messages) if is_object(message)]
     yield from _order(good, field)
     yield from _tool_use(good, field, tools)
     yield from _image_count(good, field)
 
 
-def check_message(message: Json, field: str, *, images: bool) -> Iterator[Problem]:
+def check_message(message: Json, field: str, *, no_images: str | None) -> Iterator[Problem]:
     """All problems of one message by itself."""
     if not is_object(message):
         yield parts.wrong_type(message, field, "an object with role and content")
         return
     yield from _role(message, field)
-    yield from _content(message, field, images=images)
+    yield from _content(message, field, no_images=no_images)
     yield from _weight(message, field)
     yield from _calls(message, field)
     if message.get("role") == "tool" and not isinstance(message.get("tool_call_id"), str):
@@ -98,7 +99,7 @@ def _role(message: JsonObject, field: str) -> Iterator[Problem]:
 _ROLE_FIX: Final = f"Use one of {listed(ROLES)}"
 
 
-def _content(message: JsonObject, field: str, *, images: bool) -> Iterator[Problem]:
+def _content(message: JsonObject, field: str, *, no_images: str | None) -> Iterator[Problem]:
     content, place = message.get("content"), f"{field}.content"
     calls = bool(message.get("tool_calls") or message.get("function_call"))
     if content is None:
@@ -114,12 +115,12 @@ def _content(message: JsonObject, field: str, *, images: bool) -> Iterator[Probl
         if not content:
             yield Problem(code="empty_content", field=place, message="is an empty list", fix="Give at least one part")
         for n, part in enumerate(content):
-            yield from _part(part, f"{place}[{n}]", str(message.get("role")), images=images)
+            yield from _part(part, f"{place}[{n}]", str(message.get("role")), no_images=no_images)
     else:
         yield parts.wrong_type(content, place, "text or a list of parts")
 
 
-def _part(part: Json, field: str, role: str, *, images: bool) -> Iterator[Problem]:
+def _part(part: Json, field: str, role: str, *, no_images: str | None) -> Iterator[Problem]:
     if not is_object(part):
         yield parts.wrong_type(part, field, "an object with a type")
     elif part.get("type") == "text":
@@ -129,7 +130,7 @@ def _part(part: Json, field: str, role: str, *, images: bool) -> Iterator[Proble
         elif not text.strip():
             yield Problem(code="empty_content", field=f"{field}.text", message="is empty", fix="Leave the part out")
     elif part.get("type") == "image_url":
-        yield from _image(part.get("image_url"), f"{field}.image_url", role, images=images)
+        yield from _image(part.get("image_url"), f"{field}.image_url", role, no_images=no_images)
     else:
         yield Problem(
             code="bad_part",
@@ -139,17 +140,17 @@ def _part(part: Json, field: str, role: str, *, images: bool) -> Iterator[Proble
         )
 
 
-def _image(image: Json, field: str, role: str, *, images: bool) -> Iterator[Problem]:
+def _image(image: Json, field: str, role: str, *, no_images: str | None) -> Iterator[Problem]:
     if role != "user":
         yield Problem(
             code="misplaced_image", field=field, message="images may stand in user messages only", fix="Move or drop it"
         )
-    if not images:
+    if no_images is not None:
         yield Problem(
             code="images_not_supported",
             field=field,
-            message="this model isn't trained on images, as far as is documented",
-            fix="Choose a model that is (fine-tuner-cc models), or drop the images",
+            message=no_images,
+            fix="Choose a model that takes them (fine-tuner-cc models), or drop the images",
         )
     address = image.get("url") if is_object(image) else image
     if not isinstance(address, str) or not address:
@@ -169,6 +170,13 @@ def _image(image: Json, field: str, role: str, *, images: bool) -> Iterator[Prob
             field=f"{field}.url",
             message=f"{address[:40]!r} is neither an http address nor data of a JPEG, PNG or WEBP image",
             fix="Upload the image, or write it as data:image/png;base64,…",
+        )
+    elif _OTHER_IMAGE.search(address):
+        yield Problem(
+            code="bad_image",
+            field=f"{field}.url",
+            message="is no JPEG, PNG or WEBP image by its name; others are refused",
+            fix="Convert the image",
         )
 
 
@@ -283,6 +291,13 @@ def _tool_use(messages: list[tuple[int, JsonObject]], field: str, tools: set[str
             if not is_object(call) or not is_object(function):
                 continue
             place = f"{field}[{n}].tool_calls[{m}]"
+            if str(call.get("id")) in waiting:
+                yield Problem(
+                    code="repeated_id",
+                    field=f"{place}.id",
+                    message=f"{call.get('id')!r} is the id of another call, so nobody knows which one is answered",
+                    fix="Give each call an id of its own",
+                )
             waiting[str(call.get("id"))] = place
             if tools is None or function.get("name") not in tools:
                 yield Problem(

@@ -1,6 +1,6 @@
-"""What OpenAI takes as a line of training data: supervised chats and preference pairs.
+"""What OpenAI takes as a line of training data: supervised chats, preference pairs, and tasks for reinforcement.
 
-Sources: OpenAI's fine-tuning guides (supervised, vision, direct preference optimization), 2026-06.
+Sources: OpenAI's fine-tuning guides (supervised, vision, direct preference optimization, reinforcement), 2026-06.
 """
 
 from collections.abc import Generator, Iterator
@@ -15,6 +15,8 @@ from finetuner.data.problems import Problem
 from finetuner.data.shapes import is_list, is_object
 
 _PAIR_KEYS: Final = frozenset({"input", PREFERRED[0], REJECTED[0]})
+_NO_IMAGES: Final = "this model isn't trained on images, as far as is documented"
+_TEXT_ONLY: Final = "preference tuning takes text only"
 _INPUT_KEYS: Final = frozenset({"messages", "tools", "parallel_tool_calls"})
 
 
@@ -31,10 +33,35 @@ def check_chat(record: JsonObject, *, images: bool = True) -> Iterator[Problem]:
         yield parts.missing(record, "messages", "missing_messages", _hint(record))
         return
     messages = record["messages"]
-    yield from check_messages(messages, "messages", parts.tool_names(record.get("tools")), images=images)
+    no_images = None if images else _NO_IMAGES
+    yield from check_messages(messages, "messages", parts.tool_names(record.get("tools")), no_images=no_images)
     if is_list(messages) and messages:
         yield from _end(messages)
         yield from _learnable(messages)
+
+
+def check_task(record: JsonObject, *, images: bool = True) -> Iterator[Problem]:
+    """All problems of a line for reinforcement: a request without an answer, and whatever else a grader needs.
+
+    Args:
+        record: The decoded line.
+        images: Whether the model can be trained on images.
+    """
+    yield from _tools(record, "")
+    if "messages" not in record:
+        fix = 'Write {"messages": [{"role": "user", "content": …}], "reference": …}'
+        yield parts.missing(record, "messages", "missing_messages", fix)
+        return
+    messages, no_images = record["messages"], None if images else _NO_IMAGES
+    yield from check_messages(messages, "messages", parts.tool_names(record.get("tools")), no_images=no_images)
+    last = messages[-1] if is_list(messages) and messages else None
+    if is_object(last) and last.get("role") not in ("user", None):
+        yield Problem(
+            code="no_user_end",
+            field=f"messages[{len(messages) - 1}].role",
+            message=f'the last message is by "{last["role"]}"; in reinforcement the model answers the user itself',
+            fix='Move the answer to a key of its own, say "reference", where a grader sees it as {{item.reference}}',
+        )
 
 
 def check_pair(record: JsonObject) -> Iterator[Problem]:
@@ -56,8 +83,17 @@ def _tools(record: JsonObject, field: str) -> Iterator[Problem]:
     prefix = f"{field}." if field else ""
     if record.get("tools") is not None:
         yield from parts.tools(record["tools"], f"{prefix}tools")
-    for n, function in enumerate(functions) if is_list(functions := record.get("functions")) else ():
-        yield from parts.function(function, f"{prefix}functions[{n}]")
+    functions = record.get("functions")
+    if functions is not None:
+        yield from parts.functions(functions, f"{prefix}functions")
+    if record.get("parallel_tool_calls") is not None and not record.get("tools") and not functions:
+        yield Problem(
+            code="no_tools",
+            severity="warning",
+            field=f"{prefix}parallel_tool_calls",
+            message="means nothing without tools",
+            fix="Leave it out, or declare the tools",
+        )
     if not isinstance(record.get("parallel_tool_calls"), bool | None):
         yield parts.wrong_type(record["parallel_tool_calls"], f"{prefix}parallel_tool_calls", "true or false")
 
@@ -116,13 +152,26 @@ def _pair_input(record: JsonObject) -> Iterator[Problem]:
         yield parts.wrong_type(given, "input", "an object with messages")
         return
     tools = parts.tool_names(given.get("tools")) if is_object(given) else None
-    yield from check_messages(messages, field, tools, images=False)
+    yield from check_messages(messages, field, tools, no_images=_TEXT_ONLY)
+    yield from _single_turn(messages, field)
     if is_list(messages) and messages and is_object(messages[-1]) and messages[-1].get("role") == "assistant":
         yield Problem(
             code="ends_with_assistant",
             field=f"{field}[{len(messages) - 1}].role",
             message="the input ends with an assistant's message, but both answers are still to come",
             fix="Move it into the answers, or drop it",
+        )
+
+
+def _single_turn(messages: Json, field: str) -> Iterator[Problem]:
+    turns = messages[:-1] if is_list(messages) else []
+    if any(is_object(message) and message.get("role") == "assistant" for message in turns):
+        yield Problem(
+            code="several_turns",
+            severity="warning",
+            field=field,
+            message="holds earlier answers; preference tuning is documented for a single turn",
+            fix="Give the last request alone, with what it needs of the conversation",
         )
 
 
@@ -148,7 +197,7 @@ def _pair_answer(record: JsonObject, names: tuple[str, str]) -> Generator[Proble
         yield Problem(code="bad_answer", field=key, message=f"{said}; exactly one message is expected", fix="Keep one")
         return None
     field = f"{key}[0]"
-    yield from check_message(answers[0], field, images=False)
+    yield from check_message(answers[0], field, no_images=_TEXT_ONLY)
     if is_object(answers[0]) and answers[0].get("role") not in ("assistant", None):
         yield Problem(
             code="wrong_role", field=f"{field}.role", message="must be an assistant's", fix='Write "assistant"'

@@ -1,5 +1,6 @@
 """What a check found."""
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, Self
@@ -121,6 +122,25 @@ class ValidationReport:
         return f"{self.source}: {verdict} for {target}: {_count(self.examples, 'example')}, {errors}, {warnings}"
 
 
+@attrs.frozen(kw_only=True)
+class Tally:
+    """What was found in some of the rows, as a worker sends it.
+
+    Attributes:
+        issues: At most `KEPT_PER_CODE` of each code, in the order of lines.
+        counts: How many of each code there are.
+        severities: How many of each severity there are.
+        rows: 0-based rows with at least one error.
+        images: How many examples hold an image.
+    """
+
+    issues: tuple[Issue, ...]
+    counts: dict[str, int]
+    severities: dict[str, int]
+    rows: list[int]
+    images: int
+
+
 class Collector:
     """Gathers issues while rows go by, and makes the report of them."""
 
@@ -128,7 +148,8 @@ class Collector:
         self._issues: list[Issue] = []
         self._counts: Counter[str] = Counter()
         self._severities: Counter[str] = Counter()
-        self._rows: list[int] = []
+        self._rows = array("q")
+        self.images = 0
 
     def add(self, problems: Iterable[Problem], *, file: str, line: int | None, row: int | None) -> None:
         """Take problems of one place; `row` is None for those of the data as a whole."""
@@ -137,8 +158,30 @@ class Collector:
             self._severities[problem.severity] += 1
             if self._counts[problem.code] <= KEPT_PER_CODE:
                 self._issues.append(Issue.of(problem, file=file, line=line))
-            if row is not None and problem.severity == "error" and self._rows[-1:] != [row]:
+            if row is not None and problem.severity == "error" and (not self._rows or self._rows[-1] != row):
                 self._rows.append(row)
+
+    def tally(self) -> Tally:
+        """All that was added."""
+        return Tally(
+            issues=tuple(self._issues),
+            counts=dict(self._counts),
+            severities=dict(self._severities),
+            rows=self._rows.tolist(),
+            images=self.images,
+        )
+
+    def merge(self, later: Tally) -> None:
+        """Take what was found in later rows."""
+        free = {code: KEPT_PER_CODE - self._counts[code] for code in later.counts}
+        for issue in later.issues:
+            free[issue.code] -= 1
+            if free[issue.code] >= 0:
+                self._issues.append(issue)
+        self._counts.update(later.counts)
+        self._severities.update(later.severities)
+        self._rows.extend(later.rows)
+        self.images += later.images
 
     def report(self, *, source: str, provider: str, model: str | None, format: str, examples: int) -> ValidationReport:
         """The report of all that was added."""

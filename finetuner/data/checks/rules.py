@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 from finetuner._core.types import JsonObject
+from finetuner.data.checks.quick import QuickLook
 from finetuner.data.problems import Problem
 from finetuner.errors import UnknownNameError
 
@@ -29,9 +30,15 @@ class RuleSet:
         preference_format: Wire format of its preference pairs, None where it takes none.
         check_preference: Problems of one line in that format.
         model: The base model, None where any is meant.
+        check_reinforcement: Problems of one line of reinforcement data, in `format`; None where it takes none.
+        quick: Recognizes lines in `format` in which `check_record` finds nothing; None where nothing is so quick.
+        quick_own: The same for lines in the format `finetuner`, where that is `format` with metadata.
+        methods: Ways in which the model can be tuned; None where that isn't known.
         min_examples: Fewer are an error.
         recommended_examples: Fewer are a warning.
         max_examples: More are an error.
+        max_reinforcement_examples: The same for reinforcement.
+        max_image_examples: More examples with images are an error.
         max_tokens_per_example: Longer examples are cut from the end: a warning.
         max_file_bytes: Larger files are an error.
         findings: What there is to say about the provider and the model on that day, whatever the data.
@@ -42,10 +49,16 @@ class RuleSet:
     check_record: RecordRule
     preference_format: str | None = None
     check_preference: RecordRule | None = None
+    check_reinforcement: RecordRule | None = None
+    quick: QuickLook | None = None
+    quick_own: QuickLook | None = None
     model: str | None = None
+    methods: tuple[str, ...] | None = None
     min_examples: int | None = None
     recommended_examples: int | None = None
     max_examples: int | None = None
+    max_reinforcement_examples: int | None = None
+    max_image_examples: int | None = None
     max_tokens_per_example: int | None = None
     max_file_bytes: int | None = None
     findings: tuple[Problem, ...] = ()

@@ -48,17 +48,30 @@ def check_contents(record: JsonObject) -> Iterator[Problem]:
                 message=f'the last turn is by "{role}"; the model learns from a turn of "model" at the end',
                 fix="Add the answer that the model should give",
             )
+    if is_list(contents):
+        yield from _asked(contents)
+        yield from _function_use(contents, record.get("tools"))
 
 
 def check_pair(record: JsonObject) -> Iterator[Problem]:
     """All problems of a preference line."""
     yield from parts.unknown_keys(record, _PAIR_KEYS | {SYSTEM_KEYS[0]}, "", "warning")
+    if record.get(SYSTEM_KEYS[0]) is not None:
+        yield Problem(
+            code="camel_case",
+            severity="warning",
+            field=SYSTEM_KEYS[0],
+            message="preference lines are documented with the key system_instruction",
+            fix="Rename it, or convert the file: fine-tuner-cc convert FILE --to vertex-preference",
+        )
     yield from _system(record)
     if "contents" not in record:
         yield parts.missing(record, "contents", "missing_contents", _hint(record))
     else:
         contents = record["contents"]
         yield from _contents(contents, text_only=True)
+        if is_list(contents):
+            yield from _asked(contents)
         if is_list(contents) and contents and is_object(contents[-1]) and contents[-1].get("role") == "model":
             yield Problem(
                 code="ends_with_assistant",
@@ -67,6 +80,58 @@ def check_pair(record: JsonObject) -> Iterator[Problem]:
                 fix="Move it into the completions, or drop it",
             )
     yield from _completions(record)
+
+
+def _asked(contents: list[Json]) -> Iterator[Problem]:
+    if contents and not any(is_object(turn) and turn.get("role") == "user" for turn in contents):
+        yield Problem(
+            code="no_user",
+            severity="warning",
+            field="contents",
+            message="there is no turn of the user, so the model learns to answer nothing",
+            fix="Give the request that was answered",
+        )
+
+
+def _function_use(contents: list[Json], tools: Json) -> Iterator[Problem]:
+    """Calls of functions that aren't declared, and answers to calls that nobody made."""
+    declared, called = _declared(tools), set[str]()
+    for n, turn in enumerate(contents):
+        given = turn.get("parts") if is_object(turn) else None
+        for m, part in enumerate(given if is_list(given) else []):
+            if not is_object(part):
+                continue
+            place = f"contents[{n}].parts[{m}]"
+            call = part.get("functionCall", part.get("function_call"))
+            answer = part.get("functionResponse", part.get("function_response"))
+            if is_object(call) and isinstance(call.get("name"), str):
+                called.add(call["name"])
+                if call["name"] not in declared:
+                    yield Problem(
+                        code="undeclared_tool",
+                        severity="warning",
+                        field=f"{place}.functionCall.name",
+                        message=f"{call['name']!r} isn't among the line's tools",
+                        fix='Declare it under "tools", as the request would',
+                    )
+            if is_object(answer) and isinstance(answer.get("name"), str) and answer["name"] not in called:
+                yield Problem(
+                    code="answer_without_call",
+                    severity="warning",
+                    field=f"{place}.functionResponse.name",
+                    message=f"{answer['name']!r} wasn't called before",
+                    fix="Use the name of the call that it answers",
+                )
+
+
+def _declared(tools: Json) -> set[str]:
+    lists = [
+        declared
+        for tool in (tools if is_list(tools) else [])
+        if is_object(tool) and is_list(declared := tool.get("functionDeclarations", tool.get("function_declarations")))
+    ]
+    functions = [function for declared in lists for function in declared if is_object(function)]
+    return {str(function.get("name")) for function in functions}
 
 
 def _hint(record: JsonObject) -> str:
@@ -220,6 +285,7 @@ def _tools(tools: Json) -> Iterator[Problem]:
             continue
         for m, function in enumerate(declared):
             yield from parts.function(function, f"{place}.functionDeclarations[{m}]")
+        yield from parts.many(declared, f"{place}.functionDeclarations")
 
 
 def _completions(record: JsonObject) -> Iterator[Problem]:
@@ -232,6 +298,7 @@ def _completions(record: JsonObject) -> Iterator[Problem]:
         yield parts.wrong_type(completions, "completions", "a list of two answers")
         return
     scores: list[Json] = []
+    answers: list[Json] = []
     for n, item in enumerate(completions):
         field = f"completions[{n}]"
         if not is_object(item):
@@ -240,6 +307,7 @@ def _completions(record: JsonObject) -> Iterator[Problem]:
         scores.append(item.get("score"))
         yield from _content(item.get("completion"), f"{field}.completion", text_only=True)
         completion = item.get("completion")
+        answers.append(completion)
         if is_object(completion) and completion.get("role") == "user":
             yield Problem(
                 code="wrong_role",
@@ -257,4 +325,11 @@ def _completions(record: JsonObject) -> Iterator[Problem]:
             field="completions",
             message="there must be exactly one answer with score 1 and one with score 0",
             fix="Keep one better and one worse answer",
+        )
+    if len(answers) == len((0, 1)) and is_object(answers[0]) and answers[0] == answers[1]:
+        yield Problem(
+            code="same_answers",
+            field="completions",
+            message="both answers are the same, so there is nothing to prefer",
+            fix="Drop the example",
         )

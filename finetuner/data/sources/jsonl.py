@@ -13,7 +13,7 @@ from finetuner.data.sources.jsontext import MAX_LINE_BYTES, parse
 from finetuner.data.sources.offsets import Offsets, file_key, remember, remembered, scan
 
 _LARGE: Final = 8 * 1024 * 1024
-_BLOCK: Final = 1 << 20
+_BLOCK: Final = 1 << 17  # fits a processor's second cache
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -65,11 +65,11 @@ class Lines:
 
     def read(self, row: int) -> Json | Problem:
         """The record of a line; or why it can't be read."""
-        return parse(self.raw(row), torn=self.is_torn(row))
+        return self.parsed(self.raw(row), row)
 
-    def is_torn(self, row: int) -> bool:
-        """Whether the file ends in this line, without a newline."""
-        return self.offsets.torn and row == len(self) - 1
+    def parsed(self, raw: bytes, row: int) -> Json | Problem:
+        """The record that the bytes of a line hold; or why they hold none."""
+        return parse(raw, torn=self.offsets.torn and row == len(self) - 1)
 
     def line(self, row: int) -> int:
         """The 1-based number of the line."""

@@ -54,7 +54,7 @@ def parse(text: bytes, *, torn: bool = False, limit: int = MAX_LINE_BYTES) -> Js
 def _ambiguity(text: bytes, value: Json) -> Problem | None:
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         return _too_deep()
-    if len(_KEY_END.findall(text)) == _keys(value):
+    if count_key_ends(text) == _keys(value):
         return None
     repeated = _duplicate(text)
     if repeated is None:
@@ -64,6 +64,11 @@ def _ambiguity(text: bytes, value: Json) -> Problem | None:
         message=f'the key "{repeated}" occurs twice in one object, so one of the two values would be lost',
         fix="Keep one of them",
     )
+
+
+def count_key_ends(text: bytes) -> int:
+    """How many keys a JSON text has, repeated ones included; or more, where text looks like the end of a key."""
+    return len(_KEY_END.findall(text))
 
 
 def _keys(value: Json) -> int:

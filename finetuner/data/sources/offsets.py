@@ -47,6 +47,7 @@ class Offsets:
         numbers: Its 1-based line number, shape `(rows,)`; None where no line is blank.
         blank_lines: Lines that were left out.
         torn: Whether the last of the lines ends without a newline.
+        marked: Whether a byte order mark comes before the first line.
     """
 
     starts: Numbers = attrs.field(repr=False)
@@ -54,6 +55,7 @@ class Offsets:
     numbers: Numbers | None = attrs.field(repr=False)
     blank_lines: int
     torn: bool
+    marked: bool
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -66,6 +68,7 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     numbered: bool
     blank_lines: int
     torn: bool
+    marked: bool
     crc32: int
 
 
@@ -92,6 +95,7 @@ def scan(data: Bytes) -> Offsets:
         numbers=_fixed(np.flatnonzero(keep) + 1) if blank else None,
         blank_lines=blank,
         torn=torn and bool(keep[-1]),
+        marked=first > 0,
     )
 
 
@@ -164,6 +168,7 @@ def remembered(key: str) -> Offsets | None:
         numbers=_fixed(numbers[2]) if header.numbered else None,
         blank_lines=header.blank_lines,
         torn=header.torn,
+        marked=header.marked,
     )
 
 
@@ -180,6 +185,7 @@ def remember(path: Path, key: str, offsets: Offsets) -> None:
         numbered=offsets.numbers is not None,
         blank_lines=offsets.blank_lines,
         torn=offsets.torn,
+        marked=offsets.marked,
         crc32=zlib.crc32(body),
     )
     entry = _entry(key)

@@ -4,13 +4,16 @@ from datetime import date
 from functools import partial
 from typing import Final
 
-from finetuner.data.checks import openai
+import attrs
+
+from finetuner.data.checks import openai, quick
 from finetuner.data.checks.rules import RuleSet
 from finetuner.providers.catalog import load_catalog
-from finetuner.providers.limits import findings, limits_for
+from finetuner.providers.limits import base_rules
 
-_PROVIDER: Final = "openai"
-_RECOMMENDED_EXAMPLES: Final = 50
+# OpenAI's guides to reinforcement and vision fine-tuning, 2026-06.
+_MAX_REINFORCEMENT_EXAMPLES: Final = 50_000
+_MAX_IMAGE_EXAMPLES: Final = 50_000
 
 
 def rules(model: str | None, on: date) -> RuleSet:
@@ -20,21 +23,18 @@ def rules(model: str | None, on: date) -> RuleSet:
         model: A base model's name, None for any.
         on: The day on which a job would be created.
     """
-    catalog = load_catalog(_PROVIDER)
-    limits = limits_for(catalog, model, on)
+    catalog = load_catalog("openai")
     entry = catalog.find(model) if model else None
-    return RuleSet(
-        provider=_PROVIDER,
-        model=model,
-        format="openai",
-        # Without a model, or with one that the catalog doesn't know, images get the benefit of the doubt.
-        check_record=partial(openai.check_chat, images=entry is None or bool(entry.options.get("images"))),
+    # Without a model, or with one that the catalog doesn't know, images get the benefit of the doubt.
+    images = entry is None or bool(entry.options.get("images"))
+    check = partial(openai.check_chat, images=images)
+    return attrs.evolve(
+        base_rules(catalog, model, on, format="openai", check_record=check),
+        quick=quick.chat,
+        quick_own=quick.own_chat,
         preference_format="openai-preference",
         check_preference=openai.check_pair,
-        min_examples=limits.min_examples,
-        recommended_examples=_RECOMMENDED_EXAMPLES,
-        max_examples=limits.max_examples,
-        max_tokens_per_example=limits.max_tokens_per_example,
-        max_file_bytes=limits.max_file_bytes,
-        findings=findings(catalog, model, on),
+        check_reinforcement=partial(openai.check_task, images=images),
+        max_reinforcement_examples=_MAX_REINFORCEMENT_EXAMPLES,
+        max_image_examples=_MAX_IMAGE_EXAMPLES,
     )

@@ -3,13 +3,16 @@
 from datetime import date
 from typing import Final
 
-from finetuner.data.checks import vertex
+import attrs
+
+from finetuner.data.checks import quick, vertex
 from finetuner.data.checks.rules import RuleSet
 from finetuner.providers.catalog import load_catalog
-from finetuner.providers.limits import findings, limits_for
+from finetuner.providers.limits import base_rules
 
-_PROVIDER: Final = "vertex"
+# Google Cloud, "Prepare supervised fine-tuning data", 2026.
 _RECOMMENDED_EXAMPLES: Final = 100
+_MAX_IMAGE_EXAMPLES: Final = 300_000
 
 
 def rules(model: str | None, on: date) -> RuleSet:
@@ -19,19 +22,11 @@ def rules(model: str | None, on: date) -> RuleSet:
         model: A base model's name, None for any.
         on: The day on which a job would be created.
     """
-    catalog = load_catalog(_PROVIDER)
-    limits = limits_for(catalog, model, on)
-    return RuleSet(
-        provider=_PROVIDER,
-        model=model,
-        format="vertex",
-        check_record=vertex.check_contents,
+    return attrs.evolve(
+        base_rules(load_catalog("vertex"), model, on, format="vertex", check_record=vertex.check_contents),
+        quick=quick.contents,
         preference_format="vertex-preference",
         check_preference=vertex.check_pair,
-        min_examples=limits.min_examples,
         recommended_examples=_RECOMMENDED_EXAMPLES,
-        max_examples=limits.max_examples,
-        max_tokens_per_example=limits.max_tokens_per_example,
-        max_file_bytes=limits.max_file_bytes,
-        findings=findings(catalog, model, on),
+        max_image_examples=_MAX_IMAGE_EXAMPLES,
     )

@@ -204,7 +204,9 @@ def test_vertex_contents(record: dict[str, Any], field: str, code: str) -> None:
 
 
 def scored(*scores: Any, contents: Any = (ASKED,)) -> dict[str, Any]:
-    return {"contents": list(contents), "completions": [{"score": score, "completion": TOLD} for score in scores]}
+    answers = [{"role": "model", "parts": [{"text": f"b{n}"}]} for n in range(len(scores))]
+    pairs = zip(scores, answers, strict=True)
+    return {"contents": list(contents), "completions": [{"score": s, "completion": answer} for s, answer in pairs]}
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,7 @@ def loads_or_says_why(path: Path) -> None:
             assert row in report.rows
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(content=CONTENT, suffix=SUFFIXES, pack=st.sampled_from(sorted(PACKED)))
 def test_arbitrary_bytes_never_raise_another_error(tmp_path: Path, content: bytes, suffix: str, pack: str) -> None:
     path = tmp_path / f"a{suffix}"

@@ -107,7 +107,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
         Dataset.load(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), xor=st.integers(1, 255), cut=st.integers(0, 40))
 def test_a_damaged_file_is_an_error_or_problems_of_its_rows(tmp_path, place, xor, cut):
     data = bytearray(write(tmp_path / "a.parquet", chats(100), row_group_size=30).read_bytes())
