@@ -112,7 +112,7 @@ class TestContract(ProviderContract):
     def make_provider(self):
         return connected(self.emulator)
 
-    def base_model(self, provider):
+    def base_model(self, provider):  # noqa: ARG002  # the contract's signature
         return BASE
 
 
@@ -285,7 +285,7 @@ class TestFiles:
         emulator.faults.add(Fault(path="/upload/storage/v1/.*", accepted=True, drop=True))
         assert sent(provider, training_path).bytes == training_path.stat().st_size
 
-    def test_damage_on_the_way_is_noticed(self, provider, training_file, emulator, tmp_path, monkeypatch):
+    def test_damage_on_the_way_is_noticed(self, training_file, emulator, tmp_path, monkeypatch):
         monkeypatch.setenv("FINETUNER_WORKSPACE", str(tmp_path / "workspace"))
         emulator.faults.add(Fault(method="GET", path="/download/.*", status=200, body="damaged"), times=None)
         with pytest.raises(ProviderError):
@@ -293,7 +293,7 @@ class TestFiles:
         emulator.faults.clear()
         assert open_gs(training_file.id).stat().st_size == training_file.bytes
 
-    def test_a_folder_is_brought_with_its_names(self, provider, training_path, tmp_path, monkeypatch):
+    def test_a_folder_is_brought_with_its_names(self, provider, tmp_path, monkeypatch):
         monkeypatch.setenv("FINETUNER_WORKSPACE", str(tmp_path / "workspace"))
         place = connected_to(provider, "gs://acme-data/of-three")
         for n in range(3):
@@ -303,7 +303,8 @@ class TestFiles:
         assert len(names) == 3
         assert names[0].startswith("part-0-")
 
-    def test_nothing_there_says_so(self, provider):
+    @pytest.mark.usefixtures("emulator")
+    def test_nothing_there_says_so(self):
         for uri in ("gs://acme-data/none.jsonl", "gs://acme-data/nothing/"):
             with pytest.raises(NotFoundError):
                 open_gs(uri)
@@ -313,7 +314,7 @@ class TestFiles:
         with pytest.raises(UsageError, match="FINETUNER_GCS_BUCKET"):
             sent(connected(emulator, bucket=None), training_path)
 
-    def test_nobody_listens(self, provider, training_path, monkeypatch):
+    def test_nobody_listens(self, training_path, monkeypatch):
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://emulator:secret@127.0.0.1:9")
         impatient = connect(project="acme", bucket="gs://acme-data", endpoint="http://127.0.0.1:9", timeout=0.1)
         with pytest.raises(
