@@ -112,7 +112,7 @@ def bar(name: str, *, wanted: bool | None = None) -> Generator[Show | None]:
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
-    with Bar(*columns, console=Console(stderr=True), transient=True) as shown:
+    with Bar(*columns, console=Console(stderr=True, force_terminal=wanted), transient=True) as shown:
         task = shown.add_task(name, total=1.0, words="")
 
         def show(progress: Progress, /) -> None:

@@ -17,8 +17,8 @@ from finetuner.errors import JobTimeoutError, ProviderError
 from finetuner.providers.ports import JobEvent, JobSnapshot, Trainer
 
 FIRST: Final = 0.2
-SLOWEST: Final = 15.0
-_FACTOR: Final = 1.5
+SLOWEST: Final = 10.0
+_FACTOR: Final = 1.25
 _PARTS: Final = 10
 _FASTEST_BY_ESTIMATE: Final = 1.0
 _LISTED_AT_ONCE: Final = 100
