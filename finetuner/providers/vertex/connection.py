@@ -62,12 +62,10 @@ class Connection:
         """The generated client of tuning jobs, over REST."""
 
         def opened() -> Any:
-            from google.api_core.client_options import ClientOptions
-
             return vertex_ai().GenAiTuningServiceClient(
                 transport="rest",
                 credentials=self._credentials(),
-                client_options=ClientOptions(api_endpoint=self.settings.host(location)),
+                client_options={"api_endpoint": self.settings.host(location)},
             )
 
         return self._once("tuning", location, opened=opened)
