@@ -7,8 +7,8 @@ from typing import Final
 
 import attrs
 
-from finetuner.data.examples import Example, Message
-from finetuner.data.text import normalize
+from finetuner.data.examples import Example, Message, system
+from finetuner.data.text import SYSTEM_ROLES, normalize
 from finetuner.errors import UsageError
 
 MOST_LABELS: Final = 500
@@ -177,6 +177,33 @@ def respelling(
 
     seen = {answer for answer, _ in held} | {example.completion for _, example in held}
     return Respelling({answer: spell(answer) for answer in seen if spell(answer) != answer})
+
+
+class Instructing:
+    """Puts a system prompt before the turns; a pure change of examples."""
+
+    def __init__(self, text: str, *, replace: bool) -> None:
+        self._message = system(text)
+        self._replace = replace
+
+    def __call__(self, example: Example) -> Example:
+        """The example with the system prompt; one that has its own keeps it, unless it is to be replaced."""
+        turns = tuple(message for message in example.messages if message.role not in SYSTEM_ROLES)
+        if len(turns) < len(example.messages) and not self._replace:
+            return example
+        return attrs.evolve(example, messages=(self._message, *turns))
+
+
+def naming_instruction(examples: Iterable[Example]) -> str:
+    """A system prompt that names all labels, so that a model that isn't tuned can choose one too.
+
+    Raises:
+        UsageError: The answers are free text.
+    """
+    found = find_labels(examples)
+    if found is None:
+        raise UsageError("the answers are free text, so there are no labels to name; give the instruction as text")
+    return f"Classify the message. Answer with one of: {', '.join(sorted(found.classes))}."
 
 
 def _usual(groups: Mapping[str, Counter[str]]) -> set[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from finetuner._core.types import Json
 from finetuner.data import duplicates, rebalancing, sampling, splitting
 from finetuner.data.examples import Example
-from finetuner.data.labels import respelling
+from finetuner.data.labels import Instructing, naming_instruction, respelling
 from finetuner.data.ports import Examples, Flagged, Rows
 from finetuner.data.privacy import redact_example
 from finetuner.data.rebalancing import How
@@ -77,6 +77,20 @@ class Shaping(Examples, Protocol):
         change = respelling(self, wanted, merge)
         return self.derived("harmonize", {"labels": list(wanted), "merge": dict(merge or {})}, change=change)
 
+    def instruct(self, text: str | None = None, *, replace: bool = False) -> Self:
+        """With a system prompt before the turns, so that a model that isn't tuned knows what is wanted too.
+
+        Args:
+            text: The prompt; by default one that names all labels.
+            replace: Put it also where there is one already.
+
+        Raises:
+            UsageError: No text is given, and the answers are free text.
+        """
+        prompt = naming_instruction(self) if text is None else text
+        change = Instructing(prompt, replace=replace)
+        return self.derived("instruct", {"text": prompt, "replace": replace}, change=change)
+
     def rebalance(self, how: How = "oversample", seed: int = 0) -> Self:
         """With every label equally frequent. For training data only: validation and test keep the real mix.
 
@@ -85,20 +99,20 @@ class Shaping(Examples, Protocol):
         """
         return self.derived("rebalance", {"how": how, "seed": seed}, rebalancing.rows(self, how, seed))
 
-    def sample(self, n: int, stratify: str | None = None, seed: int = 0) -> Self:
+    def sample(self, n: int, stratify: str | None = None, seed: int = 0, *, balanced: bool = False) -> Self:
         """Some of the examples, chosen by content and seed.
 
         Args:
             n: How many.
             stratify: Keep the mix of `label`, or of a key of the metadata.
             seed: Another seed gives another sample.
+            balanced: Take as many of each group instead, as far as it has so many.
 
         Raises:
             UsageError: `n` is below 1, or no example has that key.
         """
-        return self.derived(
-            "sample", {"n": n, "stratify": stratify, "seed": seed}, sampling.rows(self, n, stratify, seed)
-        )
+        rows = sampling.rows(self, n, stratify, seed, balanced=balanced)
+        return self.derived("sample", {"n": n, "stratify": stratify, "seed": seed, "balanced": balanced}, rows)
 
     def split(
         self,
@@ -111,8 +125,28 @@ class Shaping(Examples, Protocol):
         time: str | None = None,
         seed: int = 0,
     ) -> Split[Self]:
-        """Train, validation and test that share no request, near copy or group. See `finetuner.data.splitting`."""
-        return splitting.split(self, train, val, test, stratify=stratify, group=group, time=time, seed=seed)
+        """Train, validation and test that share no request, near copy or group. See `finetuner.data.splitting`.
+
+        Args:
+            train: Share of the first part: percents or fractions, which must sum to 100 or 1.
+            val: Share of the second part.
+            test: Share of the third part.
+            stratify: Keep the mix of `label`, or of a key of the metadata; None for no strata.
+            group: A key of the metadata, such as `user`: all examples of a group stay together.
+            time: A key of the metadata: the oldest go to train, the newest to test, instead of by content.
+            seed: Another seed gives another split.
+
+        Raises:
+            UsageError: Shares that don't sum to 100 or 1, a part that would stay empty, a key that examples lack.
+        """
+        found = splitting.divide(self, train, val, test, stratify=stratify, group=group, time=time, seed=seed)
+        given: dict[str, Json] = {"shares": [train, val, test], "stratify": stratify, "group": group, "time": time}
+
+        train_part, val_part, test_part = (
+            self.derived("split", {"part": name, **given, "seed": seed}, rows)
+            for name, rows in zip(("train", "val", "test"), found.rows, strict=True)
+        )
+        return Split(train=train_part, val=val_part, test=test_part, proof=found.proof)
 
 
 def _named(function: object) -> str:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from finetuner._core.hashing import unit_interval
 from finetuner.data.duplicates import NEAR, equal_rows
 from finetuner.data.examples import Example
+from finetuner.data.lineage import fingerprint, record_digest
 from finetuner.data.ports import Examples, Rows
-from finetuner.data.sampling import stratum
+from finetuner.data.sampling import strata
 from finetuner.data.sketch import clusters, similar_pairs
 from finetuner.data.text import normalize, request_texts
 from finetuner.errors import UsageError
@@ -39,6 +40,10 @@ class Proof:
         group: The metadata key of the groups.
         near: The similarity from which two texts count as near copies.
         seed: The seed.
+        test_fingerprint: What the test part is: it is frozen, and an evaluation on it refuses models trained on its
+            rows.
+        time: The metadata key of time, where the parts follow it.
+        spans: For each part its first and last time, as text; empty where no time was given.
     """
 
     counts: tuple[int, int, int]
@@ -49,6 +54,9 @@ class Proof:
     group: str | None
     near: float
     seed: int
+    test_fingerprint: str
+    time: str | None = None
+    spans: tuple[tuple[str, str], ...] = ()
 
     @property
     def leaks(self) -> bool:
@@ -66,6 +74,10 @@ class Proof:
         lines.append(f"shared near copies (similarity from {self.near:g}): {self.shared_near}")
         if self.shared_groups is not None:
             lines.append(f"shared groups ({self.group}): {self.shared_groups}")
+        for name, span in zip(_NAMES, self.spans, strict=False):
+            lines.append(f"{self.time} of {name}: {span[0]} to {span[1]}")
+        if self.counts[2]:
+            lines.append(f"test part frozen as {self.test_fingerprint[:16]}")
         return "\n".join(lines)
 
 
@@ -79,8 +91,16 @@ class Split(Generic[D]):
     proof: Proof
 
 
-def split(
-    dataset: D,
+@attrs.frozen
+class Division:
+    """Row numbers of train, val and test, each of shape `(n,)`, and the proof."""
+
+    rows: tuple[Rows, Rows, Rows]
+    proof: Proof
+
+
+def divide(
+    dataset: Examples,
     train: float = 80,
     val: float = 10,
     test: float = 10,
@@ -89,8 +109,8 @@ def split(
     group: str | None = None,
     time: str | None = None,
     seed: int = 0,
-) -> Split[D]:
-    """Three parts that share no request, no near copy and no group.
+) -> Division:
+    """Rows of three parts that share no request, no near copy and no group.
 
     Which part an example falls into depends on its cluster's content and on the seed, not on its place in the file.
 
@@ -118,15 +138,18 @@ def split(
     for row, number in enumerate(cluster):
         members[number].append(row)
     part = _by_time(examples, members, wanted, time) if time else _by_hash(examples, members, wanted, stratify, seed)
-    rows = [np.flatnonzero(part == number).astype(np.int64) for number in range(3)]
+    rows = (
+        np.flatnonzero(part == 0).astype(np.int64),
+        np.flatnonzero(part == 1).astype(np.int64),
+        np.flatnonzero(part == 2).astype(np.int64),  # noqa: PLR2004  # the third part
+    )
     for name, fraction, found in zip(_NAMES, wanted, rows, strict=True):
         if fraction > 0 and not len(found):
             raise UsageError(
                 f"the part {name!r} would be empty: {len(members)} independent clusters of examples are too few; "
                 "add data or change the shares"
             )
-    proof = _prove(examples, near, part, rows, group, seed)
-    return Split(train=dataset.select(rows[0]), val=dataset.select(rows[1]), test=dataset.select(rows[2]), proof=proof)
+    return Division(rows, _prove(examples, near, part, rows, group, time, seed))
 
 
 def _fractions(*parts: float) -> tuple[float, ...]:
@@ -166,15 +189,16 @@ def _by_hash(
     seed: int,
 ) -> Rows:
     """Deal each stratum's clusters, in the order of their hashes, to the part that lacks most."""
-    strata: defaultdict[str, list[tuple[float, list[int]]]] = defaultdict(list)
+    names = strata(examples, stratify)
+    groups: defaultdict[str, list[tuple[float, list[int]]]] = defaultdict(list)
     for rows in members.values():
-        name = Counter(stratum(examples[row], stratify) for row in rows).most_common(1)[0][0]
+        name = Counter(names[row] for row in rows).most_common(1)[0][0]
         key = min(examples[row].content_hash for row in rows)
-        strata[name].append((unit_interval(str(seed), key), rows))
+        groups[name].append((unit_interval(str(seed), key), rows))
     part = np.zeros(len(examples), dtype=np.int64)
     missing = np.zeros(3)  # carried from stratum to stratum, so that small strata don't all round the same way
-    for name in sorted(strata):
-        ordered = [rows for _, rows in sorted(strata[name])]
+    for name in sorted(groups):
+        ordered = [rows for _, rows in sorted(groups[name])]
         missing += np.array(wanted) * sum(map(len, ordered))
         part_of = _cut(ordered, missing)
         for rows, chosen in zip(ordered, part_of, strict=True):
@@ -213,6 +237,7 @@ def _prove(
     part: Rows,
     rows: Sequence[Rows],
     group: str | None,
+    time: str | None,
     seed: int,
 ) -> Proof:
     def shared(keys: Sequence[object]) -> int:
@@ -231,4 +256,12 @@ def _prove(
         group=group,
         near=NEAR,
         seed=seed,
+        test_fingerprint=fingerprint(record_digest(examples[int(row)]) for row in rows[2]),
+        time=time,
+        spans=() if time is None else tuple(_span(examples, found, time) for found in rows if len(found)),
     )
+
+
+def _span(examples: Sequence[Example], rows: Rows, time: str) -> tuple[str, str]:
+    values = sorted((examples[int(row)].metadata[time] for row in rows), key=_instant)
+    return str(values[0]), str(values[-1])

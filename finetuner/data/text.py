@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from finetuner.data.examples import Example
 
-_SYSTEM_ROLES = frozenset({"system", "developer"})
+SYSTEM_ROLES = frozenset({"system", "developer"})
+"""Roles of instructions."""
+
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _ROWS_PER_TEMPLATE = 10
 
@@ -29,7 +31,7 @@ def shorten(text: str, width: int) -> str:
 
 def turns_text(example: Example) -> str:
     """The prompt without system messages; the system text where there is nothing else."""
-    turns = [message.text for message in example.prompt if message.role not in _SYSTEM_ROLES]
+    turns = [message.text for message in example.prompt if message.role not in SYSTEM_ROLES]
     return "\n".join(turns) if turns else (example.system or "")
 
 

@@ -13,12 +13,15 @@ from finetuner.data import rebalancing, sampling
 from finetuner.data.dataset import Dataset
 from finetuner.data.duplicates import contamination
 from finetuner.data.examples import Example, assistant, user
-from finetuner.data.splitting import split
 from finetuner.errors import UsageError
 
 BANKING = Path("../shared/data/banking77/train.csv")
 SUBJECTS = ("card", "transfer", "refund", "exchange rate", "top up", "identity check", "cash", "limit")
 VERBS = ("block", "find", "order", "explain", "cancel", "delay", "repeat", "verify")
+
+
+def split(data, *shares, **options):
+    return data.split(*shares, **options)
 
 
 def example(number, label=None, **metadata):
