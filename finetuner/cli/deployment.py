@@ -1,6 +1,7 @@
 """Commands of the fourth phase: deployment, and life after it."""
 
 import getpass
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -11,6 +12,7 @@ from finetuner.cli import names, output
 from finetuner.cli.options import AsJson, Format, Place
 
 if TYPE_CHECKING:
+    from finetuner.deployment.controller import Look
     from finetuner.deployment.monitor import Monitor
     from finetuner.deployment.rollout import Rollout
     from finetuner.deployment.state import RolloutState
@@ -89,6 +91,38 @@ def decide(name: Named, workspace: Place = None, as_json: AsJson = False) -> Non
     decision = _rollout(name, workspace).decide()
     output.result(decision_text(decision), decision, as_json=as_json)
     if decision.action != "PROMOTE":
+        raise typer.Exit(1)
+
+
+def watch(
+    name: Named,
+    interval: Annotated[float, typer.Option(min=0.1, help="Seconds between looks.")] = 10.0,
+    raise_share: Annotated[
+        bool, typer.Option("--raise", help="Go on to the next stage where every gate is passed.")
+    ] = False,
+    webhook: Annotated[
+        list[str] | None, typer.Option(help="Is told by a POST; signed with FINETUNER_WEBHOOK_SECRET.")
+    ] = None,
+    notify: Annotated[list[str] | None, typer.Option(help="Any address that Apprise knows.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once, such as from cron.")] = False,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch a rollout and take a bad model away by itself; exit status 1 when it was."""
+    from finetuner.deployment.controller import Controller
+    from finetuner.deployment.notify import Apprise, Notifier, Webhook
+
+    secret = os.environ.get("FINETUNER_WEBHOOK_SECRET")
+    notifiers: list[Notifier] = [Webhook(url, secret) for url in webhook or ()]
+    notifiers += [Apprise(tuple(notify))] if notify else []
+    controller = Controller(_rollout(name, workspace), interval=interval, raise_share=raise_share, notifiers=notifiers)
+    rolled_back = False
+    for look in [controller.look()] if once else controller.run():
+        output.result(_look(look), look, as_json=as_json)
+        for trouble in look.undelivered:
+            output.advice(f"not delivered: {trouble}")
+        rolled_back = look.acted and look.state is not None and look.state.status == "rolled-back"
+    if rolled_back:
         raise typer.Exit(1)
 
 
@@ -196,7 +230,7 @@ def checklist(
         raise typer.Exit(1)
 
 
-ROLLOUT: Final[tuple[Callable[..., None], ...]] = (start, shadow, ramp, report, decide, rollback, promote)
+ROLLOUT: Final[tuple[Callable[..., None], ...]] = (start, shadow, ramp, report, decide, watch, rollback, promote)
 """`fine-tuner-cc rollout …`."""
 
 MONITOR: Final[tuple[Callable[..., None], ...]] = (sample, drift, retirements)
@@ -213,6 +247,14 @@ def _monitor(name: str, workspace: str | None) -> "Monitor":
     from finetuner.deployment.monitor import monitor
 
     return monitor(_rollout(name, workspace))
+
+
+def _look(look: "Look") -> str:
+    from finetuner.deployment.text import decision_text
+
+    if look.decision is None or look.state is None:
+        return look.trouble or "nothing to tell"
+    return f"{look.state.status}, {look.state.share:.0%} of units: {decision_text(look.decision)}"
 
 
 def _show(state: "RolloutState", *, as_json: bool) -> None:

@@ -188,8 +188,8 @@ class Rollout:
             gates=gates or state.gates,
         )
 
-    def decide(self, *, gates: Gates | None = None) -> Decision:
-        """What to do now; kept in the audit. It changes no traffic: `advance()` acts on it, or you do.
+    def look(self, *, gates: Gates | None = None) -> Decision:
+        """What to do now, without a trace.
 
         Args:
             gates: Others than the rollout's own.
@@ -197,25 +197,47 @@ class Rollout:
         state = self.state
         rules = gates or state.gates
         situation = Situation.of(state, now=self.clock.now())
-        decision = decided(self.report(gates=rules), situation, gates=rules)
+        return decided(self.report(gates=rules), situation, gates=rules)
+
+    def decide(self, *, gates: Gates | None = None) -> Decision:
+        """What to do now; kept in the audit. It changes no traffic: `act()` does, or you do.
+
+        Args:
+            gates: Others than the rollout's own.
+        """
+        return self.keep(self.look(gates=gates))
+
+    def keep(self, decision: Decision) -> Decision:
+        """Put a decision into the audit; returns it."""
         self.note("decide", codec.unstructure(decision))
         return decision
 
+    def act(self, decision: Decision) -> RolloutState:
+        """Do what a decision calls for: the next stage where every gate is passed, rollback where one is broken.
+
+        A decision acts once, and only on the state that it was made for.
+
+        Raises:
+            RolloutError: The rollout has changed since; nothing was done.
+        """
+        epoch = decision.situation.epoch
+        if decision.action == "PROMOTE":
+            return self._change(
+                "advance",
+                lambda state: transitions.advance(state, epoch=epoch, approver="gates", now=self.clock.now()),
+            )
+        if decision.action == "ROLLBACK" and self.state.serves_tuned:
+            return self._back("; ".join(decision.reasons), epoch)
+        return self.state
+
     def advance(self) -> Decision:
-        """Decide and act on it: go on to the next stage where every gate is passed, roll back where one is broken.
+        """Decide, and act on it.
 
         Raises:
             RolloutError: Somebody changed the rollout meanwhile; nothing was done.
         """
         decision = self.decide()
-        epoch = decision.situation.epoch
-        if decision.action == "PROMOTE":
-            self._change(
-                "advance",
-                lambda state: transitions.advance(state, epoch=epoch, approver="gates", now=self.clock.now()),
-            )
-        elif decision.action == "ROLLBACK" and self.state.share + self.state.shadow_rate > 0:
-            self.rollback("; ".join(decision.reasons))
+        self.act(decision)
         return decision
 
     def replay(self) -> tuple[Replay, ...]:
@@ -232,9 +254,14 @@ class Rollout:
         Raises:
             JournalError: It took effect, but the journal couldn't keep it.
         """
+        return self._back(reason, None)
+
+    def _back(self, reason: str, epoch: int | None) -> RolloutState:
         salts = {"salt": _salt(), "shadow_salt": _salt()}
 
         def back(state: RolloutState) -> RolloutState:
+            if epoch is not None and state.epoch != epoch:
+                raise RolloutError(f"rollout {self.name} has changed since the decision: decide again")
             return transitions.rollback(state, reason, now=self.clock.now(), **salts)
 
         current = read_state(self.state_path)

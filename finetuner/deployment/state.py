@@ -82,6 +82,11 @@ class RolloutState:
         """The share of units that get the tuned model by chance: `share`, less the hold-out."""
         return min(self.share, 1 - self.holdout)
 
+    @property
+    def serves_tuned(self) -> bool:
+        """Whether anything is answered by the tuned model, seen or unseen."""
+        return self.share > 0 or self.shadow_rate > 0
+
     def arm(self, unit: str) -> tuple[Arm, bool]:
         """The arm of a unit, and whether that was decided by its bucket (only such units are analyzed)."""
         if self.share == 0:

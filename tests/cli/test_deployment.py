@@ -84,3 +84,15 @@ def test_the_checklist_fails_a_build_until_all_is_proven(shell):
     assert "[x] outputs approved by people: note read 100, person ada" in shell.out
     assert shell("checklist", "--tick", "regression", "--note", "x") == 2
     assert shell("checklist", "--phase", "nonsense") == 1
+
+
+def test_a_watch_looks_once_for_cron_and_says_what_it_saw(shell, job):
+    shell("rollout", "start", "tickets", "--base", "local:ngram-small", "--tuned", job)
+    shell("rollout", "ramp", "tickets", "--share", 0.05)
+    assert shell("rollout", "watch", "tickets", "--once") == 0
+    assert shell.out.startswith("ramping, 5% of units: HOLD")
+    assert shell("rollout", "watch", "tickets", "--once", "--json") == 0
+    assert shell.out
+    shell("rollout", "rollback", "tickets")
+    assert shell("rollout", "watch", "tickets") == 0, "a rollout that is over isn't watched for ever"
+    assert shell("rollout", "watch", "tickets", "--webhook", "file:///x", "--once") == 2
