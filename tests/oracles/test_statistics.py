@@ -1,7 +1,11 @@
-"""Every statistic gives the published or independently computed value, each named with its source in the JSON."""
+"""Every statistic gives the published or independently computed value.
+
+The values stand in the tables beside this file, each table with its source and the error it allows.
+"""
 
 import json
 import math
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,9 +35,15 @@ from finetuner.evaluation.statistics.means import Effect, Moments
 from finetuner.evaluation.statistics.paired import PairedCounts
 from finetuner.evaluation.statistics.special import two_sided_z
 
-GROUPS = json.loads(Path(__file__).with_name("statistics.json").read_text(encoding="utf-8"))["groups"]
-CASES = {name: (group, *case) for group in GROUPS for name, case in group["cases"].items()}
-SHARED = Path(__file__).parents[3] / "shared" / "oracles" / "statistics.json"
+HERE = Path(__file__).parent
+TABLES = [table for path in sorted(HERE.glob("table_*.py")) for table in runpy.run_path(str(path))["TABLES"]]
+CASES = {
+    f"{check}-{number}": (check, tolerance, arguments, expected)
+    for number, (check, tolerance, arguments, expected) in enumerate(
+        (check, tolerance, *row) for check, _source, tolerance, rows in TABLES for row in rows
+    )
+}
+SHARED = HERE.parents[2] / "shared" / "oracles" / "statistics.json"
 # Checked with the modules that own them, in tests/data.
 OTHERS = {"luhn_valid", "iban_valid", "ssn_plausible", "minhash_lsh_probability", "canonical_json_sha256"}
 
@@ -341,21 +351,25 @@ def assert_close(found, expected, tolerance, path=""):
 
 @pytest.mark.parametrize("name", CASES)
 def test_statistic_equals_the_independent_value(name):
-    group, arguments, expected = CASES[name]
-    assert_close(CHECKS[group["check"]](*arguments), expected, group["tolerance"])
+    check, tolerance, arguments, expected = CASES[name]
+    assert_close(CHECKS[check](*arguments), expected, tolerance)
 
 
-def test_every_check_has_cases_and_every_case_a_check():
-    assert {group["check"] for group in GROUPS} == CHECKS.keys()
+def test_every_check_has_cases_and_every_table_a_source():
+    assert {check for check, *_ in TABLES} == CHECKS.keys()
+    assert all(source for _, source, *_ in TABLES)
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the collection of reference values is not beside this checkout")
 def test_no_reference_value_is_left_out():
-    """Each statistic of the collection is checked here with the same arguments and the same answer."""
-    reference = json.loads(SHARED.read_text(encoding="utf-8"))["entries"]
-    for entry in reference:
-        if entry["function"] not in OTHERS:
-            group, arguments, expected = CASES[entry["name"]]
-            assert dict(zip(group["arguments"], arguments, strict=True)) == entry["inputs"]
-            assert expected == entry["expected"]
-            assert group["tolerance"] == entry["tolerance"]
+    """Each statistic of the collection is checked here with the same arguments, the same answer, and no more error."""
+    mine = {
+        (check, json.dumps(arguments)): (expected, tolerance)
+        for check, tolerance, arguments, expected in CASES.values()
+    }
+    for entry in json.loads(SHARED.read_text(encoding="utf-8"))["entries"]:
+        if entry["function"] in OTHERS:
+            continue
+        expected, tolerance = mine[entry["function"], json.dumps(list(entry["inputs"].values()))]
+        assert_close(expected, entry["expected"], {"rel": 1e-12})
+        assert tolerance == entry["tolerance"], entry["name"]
