@@ -10,8 +10,10 @@ import attrs
 from finetuner.deployment.state import Arm
 from finetuner.errors import UsageError
 from finetuner.evaluation.pricing import Pricing
+from finetuner.providers.catalog import load_catalog
 from finetuner.providers.model import Model
 from finetuner.providers.ports import Completion, CompletionChunk, CompletionOptions, Usage
+from finetuner.providers.reference import ModelReference
 
 Function = Callable[[Any, CompletionOptions], Any]
 """In the place of a model: gets the prompt as it was given and the options (`timeout` holds what is left of the
@@ -108,11 +110,10 @@ class _ModelAnswerer:
 class _FunctionAnswerer:
     """A callable as an arm."""
 
-    pricing: Pricing | None = None
-
-    def __init__(self, function: Function, name: str) -> None:
+    def __init__(self, function: Function, name: str, base: str | None) -> None:
         self._function = function
         self.name = name
+        self.pricing = _catalog_pricing(name, base)
         self.needs_loop = any(
             kind(candidate)
             for kind in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
@@ -130,13 +131,15 @@ class _FunctionAnswerer:
         return await self._function(prompt, options)
 
     def stream(self, prompt: Any, options: CompletionOptions) -> Iterator[Any]:
-        return iter(self.complete(prompt, options))
+        pieces = self.complete(prompt, options)
+        return pieces if hasattr(pieces, "__next__") else iter(pieces)
 
     async def stream_async(self, prompt: Any, options: CompletionOptions) -> AsyncIterator[Any]:
         if not self.needs_loop:
             raise UsageError(f"{self.name} isn't async: use stream()")
         pieces = self._function(prompt, options)
-        return aiter(await pieces if inspect.isawaitable(pieces) else pieces)
+        pieces = await pieces if inspect.isawaitable(pieces) else pieces
+        return pieces if hasattr(pieces, "__anext__") else aiter(pieces)
 
     def reset(self) -> None:
         """Nothing of ours crosses a fork; what the callable holds is its own."""
@@ -150,7 +153,15 @@ def answerer(source: Source, name: str, base: str | None = None) -> Answerer:
         name: The model's name in events and errors, where a callable is given.
         base: The provider's id of the model that it was tuned from, where known: it tells the price.
     """
-    return _ModelAnswerer(source, base) if isinstance(source, Model) else _FunctionAnswerer(source, name)
+    return _ModelAnswerer(source, base) if isinstance(source, Model) else _FunctionAnswerer(source, name, base)
+
+
+def _catalog_pricing(name: str, base: str | None) -> Pricing | None:
+    """What a model's name says about its price, or the name of the model that it was tuned from."""
+    reference = ModelReference.parse(name)
+    catalog = load_catalog(reference.provider)
+    entry = catalog.find(reference.model) or (None if base is None else catalog.find(base))
+    return None if entry is None or entry.prices.input is None else Pricing(entry.prices)
 
 
 def described(result: Any, model: str) -> Completion:

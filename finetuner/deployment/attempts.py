@@ -2,9 +2,9 @@
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import attrs
 
@@ -30,6 +30,8 @@ class RouterOptions:
         slow: Seconds from which an answer of the tuned model counts as slow for the breaker.
         texts: Whose prompts and answers are kept in the events: of `none`, of shadowed requests (`pairs`), or of `all`.
         valid: Whether an answer is what it must be; what it gives is recorded.
+        text: What is kept of a prompt, such as with personal data taken out; by default a text as it is, anything else
+            as JSON.
     """
 
     deadline: float = 120.0
@@ -37,6 +39,7 @@ class RouterOptions:
     slow: float = 30.0
     texts: Literal["none", "pairs", "all"] = "none"
     valid: Callable[[Completion], bool] | None = None
+    text: Callable[[Any], str] | None = None
 
 
 class RequestIds:
@@ -189,7 +192,7 @@ class Attempt:
             error=failure,
             lost=lost,
             valid=None if completion is None else self._valid(completion),
-            prompt=text_of(self.prompt) if texts else None,
+            prompt=(self.rules.text or text_of)(self.prompt) if texts else None,
             answer=completion.text if texts and completion is not None else None,
         )
 
@@ -221,6 +224,8 @@ def size_of(prompt: Any) -> int:
     """About how many bytes a prompt holds in memory."""
     if isinstance(prompt, str):
         return len(prompt)
+    if isinstance(prompt, Mapping):
+        return len(repr(cast("object", prompt)))
     try:
         return sum(len(getattr(message, "text", None) or str(message)) for message in prompt)
     except TypeError:

@@ -80,7 +80,7 @@ class Router:
             tuned=answerer(
                 Model(state.tuned) if tuned is None else tuned,
                 state.tuned,
-                first.reference.model if isinstance(first, Model) else None,
+                (first if isinstance(first, Model) else Model(state.base)).reference.model,
             ),
             rules=options,
             arms=arms,

@@ -4,12 +4,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetuner.deployment.assignment import assigned_tuned, bucket, unit_key
+from finetuner.deployment.assignment import Dealer, assigned_tuned, bucket, unit_key
 from finetuner.deployment.sample_ratio import chi2_p_value
 from finetuner.errors import UsageError
 from finetuner.evaluation.statistics.special import chi2_upper_tail
 
 shares = st.floats(0, 1)
+
+
+GOLDEN = [
+    # LaunchDarkly's published vectors
+    ("hashKey", "saltyA", "userKeyA", 0.4215758743392494),
+    ("hashKey", "saltyA", "userKeyB", 0.6708484965703435),
+    ("hashKey", "saltyA", "userKeyC", 0.1034310617276969),
+    # ours, computed once with hashlib alone
+    ("tickets", "s1", "0", 0.3836928023748244),
+    ("tickets", "s1", "user-42", 0.5596124284718266),
+    ("tickets", "s2", "user-42", 0.7465847222943698),
+    ("faq", "9f86d081", "ana@example.org", 0.41367532970190996),
+    ("faq", "9f86d081", "3e2f1c9a-7b54-4d1e-9f0a-2c6b8d7e5f41", 0.6979130506957807),
+    ("faq", "9f86d081", "Zoë 東京", 0.28877597855076514),
+    ("a-b_c", "", "x", 0.678324994194088),
+    ("faq", "9f86d081", "-7", 0.6523074466366885),
+]
+
+
+@pytest.mark.parametrize(("experiment", "salt", "unit", "expected"), GOLDEN)
+def test_golden_vectors_never_change(experiment, salt, unit, expected):
+    """A user who moved with an upgrade would spoil a running experiment: these numbers are frozen forever."""
+    assert bucket(experiment, salt, unit) == expected
+    assert Dealer(experiment, salt).bucket(unit) == expected
+
+
+@given(st.text(), st.text(), st.text(min_size=1))
+def test_the_fast_way_deals_the_same_buckets(experiment, salt, unit):
+    assert Dealer(experiment, salt).bucket(unit) == bucket(experiment, salt, unit)
+
+
+def test_a_unit_with_half_a_surrogate_pair_has_a_bucket():
+    """Servers hand over headers that aren't UTF-8 that way."""
+    assert 0 <= bucket("faq", "s1", "caf\udce9") <= 1
 
 
 @given(st.text(min_size=1), shares, shares)
