@@ -26,6 +26,7 @@ from finetuner.providers.ports import FAILED, PAUSED, Checkpoint, JobFailure, Jo
 _FEWEST: Final = 10
 _KEPT_CHECKPOINTS: Final = 3
 _MODEL_ID_LETTERS: Final = 8
+_TRAINING: Final = "training"
 _STEP: Final = ":ckpt-step-"
 _PURPOSE: Final = "fine-tune"
 _NOTHING: Final[Mapping[str, Json]] = MappingProxyType({})
@@ -216,12 +217,13 @@ class Jobs:
 
     def _play(self, job: StoredJob) -> str:
         body = job.body
-        training = self._sent(job, body.training_file, "training")
+        training = self._sent(job, body.training_file, _TRAINING)
         validation = self._sent(job, body.validation_file, "validation") if body.validation_file is not None else None
         ours = {"n_epochs": "epochs"}
         known = ("n_epochs", "batch_size", "learning_rate_multiplier")  # others belong to methods that are played
+        base = self._origin(body.model)
         request = JobRequest(
-            model=self.answers(body.model),
+            model=self.base(base) or base,
             training_file=training,
             validation_file=validation,
             hyperparameters={
@@ -234,17 +236,29 @@ class Jobs:
         return self.backend.trainer.create(request).id
 
     def _sent(self, job: StoredJob, identity: str, role: str) -> str:
-        """The provider's id of a file whose lines are checked and translated."""
-        path = self.folder / f"{job.id}.{role}.jsonl"
+        """The provider's id of a file whose lines are checked and translated.
+
+        What a job learns is kept: a job that goes on from its model learns that again, and then its own.
+        """
+        path = self._lines(job, role)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with path.open("wb") as target:
+                if role == _TRAINING and job.body.model.startswith("ft:"):
+                    target.write(self._lines(self.tuned(job.body.model), role).read_bytes())
                 target.writelines(playing.lines(self._examples(identity, role, job.body)))
             return self.backend.sent(path, self.files.get(identity).name)
         except DataError as error:
             raise _UnusableError(str(error), f"invalid_{role}_file", f"{role}_file") from error
-        finally:
-            path.unlink(missing_ok=True)
+
+    def _lines(self, job: StoredJob, role: str) -> Path:
+        return self.folder / f"{job.id}.{role}.jsonl"
+
+    def _origin(self, model: str) -> str:
+        """The base at the beginning of a chain of tuned models."""
+        while model.startswith("ft:"):
+            model = self.tuned(model).body.model
+        return model
 
     def _examples(self, identity: str, role: str, body: JobBody) -> Iterator[Example]:
         code, param, read = f"invalid_{role}_file", f"{role}_file", 0
@@ -257,7 +271,7 @@ class Jobs:
                 except (ValueError, AttributeError) as error:
                     raise _UnusableError(f"line {number} can't be used: {error}", code, param) from error
                 read += 1
-        if role == "training" and read < _FEWEST:
+        if role == _TRAINING and read < _FEWEST:
             message = f"Training file has {read} example(s), but must have at least {_FEWEST} examples"
             raise _UnusableError(message, "invalid_n_examples", param)
 

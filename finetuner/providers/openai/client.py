@@ -8,9 +8,10 @@ import json
 import os
 import re
 import threading
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -113,20 +114,11 @@ class Client:
         with self._translated(), self._sync.files.with_streaming_response.content(file_id) as response:
             yield from response.iter_lines()
 
-    def read(self, path: str) -> Json:
+    def at(self, method: Literal["get", "put", "delete"], path: str, body: JsonObject | None = None) -> Json:
         """The JSON at an address that the SDK has no method for."""
         with self._translated():
-            return cast("Json", self._sync.get(path, cast_to=object))
-
-    def put(self, path: str, body: JsonObject) -> Json:
-        """The JSON of an answer to a PUT."""
-        with self._translated():
-            return cast("Json", self._sync.put(path, body=body, cast_to=object))
-
-    def delete(self, path: str) -> None:
-        """Delete what is at an address."""
-        with self._translated():
-            self._sync.delete(path, cast_to=object)
+            send: Callable[..., object] = getattr(self._sync, method)
+            return cast("Json", send(path, cast_to=object, **({} if body is None else {"body": body})))
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
@@ -201,6 +193,7 @@ class Client:
                     from openai import OpenAI
 
                     client = self._clients[process] = OpenAI(**self._settings())
+                    weakref.finalize(self, client.close).atexit = False  # the SDK's objects form cycles
         return client
 
     async def _of_this_loop(self) -> "AsyncOpenAI":

@@ -84,7 +84,7 @@ class Deployments:
             ProviderTimeoutError: It isn't ready after 30 minutes.
         """
         properties = {"model": {"format": "OpenAI", "name": model, "version": "1"}}
-        self.client.put(self._path(name), {"sku": {"name": sku, "capacity": capacity}, "properties": properties})
+        self.client.at("put", self._path(name), {"sku": {"name": sku, "capacity": capacity}, "properties": properties})
         start = self.clock.monotonic()
         for delay in self.polling.delays():
             state = self.state(name)
@@ -99,7 +99,7 @@ class Deployments:
 
     def state(self, name: str) -> str:
         """The service's word for how far a deployment is. Raises `NotFoundError`."""
-        answer = self.client.read(self._path(name))
+        answer = self.client.at("get", self._path(name))
         properties: Json = answer.get("properties") if is_object(answer) else None
         found: JsonObject = properties if is_object(properties) else {}
         return str(found.get("provisioningState"))
@@ -107,7 +107,7 @@ class Deployments:
     def delete(self, name: str) -> None:
         """Take a model out of service; doing it twice is no error."""
         try:
-            self.client.delete(self._path(name))
+            self.client.at("delete", self._path(name))
         except NotFoundError:
             return
 
