@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 
 from finetuner import __version__
-from finetuner.cli import catalog, data, deployment, evaluation, jobs, output, servers, training, web
+from finetuner.cli import catalog, data, demo, deployment, evaluation, jobs, output, servers, training, web
 
 _INTERRUPTED = 130
 
@@ -52,7 +52,9 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     catalog.models,
     web.review_app,
     web.dashboard,
+    web.serve,
     servers.emulate,
+    demo.demo,
 )
 
 _GROUPS: Final[tuple[tuple[str, str, tuple[Callable[..., None], ...]], ...]] = (

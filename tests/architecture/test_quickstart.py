@@ -14,5 +14,6 @@ def test_the_quickstart_goes_from_logs_to_a_verdict(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "shared exact requests: 0" in done.stdout
     assert "Verdict: better" in done.stdout
-    assert "decision: HOLD: " in done.stdout  # a stage lasts at least half an hour
+    assert "\nHOLD\n" in done.stdout  # a stage lasts at least half an hour
+    assert (tmp_path / "card.md").read_text("utf-8").startswith("---")
     assert "<svg" in (tmp_path / "report.html").read_text("utf-8")
