@@ -67,6 +67,8 @@ class Fault:
 
 
 _CREATE: Final = "/fine_tuning/jobs"
+_TUNING: Final = "(/v1beta1)?/projects/[^/]+/locations/[^/]+/tuningJobs"
+_ANY_CREATE: Final = f"{_CREATE}|{_TUNING}"
 
 TRAINING_NOT_AVAILABLE: Final = Fault(
     path=_CREATE,
@@ -81,7 +83,7 @@ MODEL_NOT_AVAILABLE: Final = Fault(
     message="This model can't be fine-tuned",
     param="model",
 )
-LOST_CREATE: Final = Fault(path=_CREATE, accepted=True, drop=True)
+LOST_CREATE: Final = Fault(path=_ANY_CREATE, accepted=True, drop=True)
 """The job is there, but its creator never hears of it."""
 
 
@@ -134,8 +136,15 @@ EXPIRED_UPLOAD: Final = Fault(
     code="upload_expired",
     message="The upload is expired; start a new one",
 )
-GARBAGE: Final = Fault(method="GET", path=_JOB, status=200, body="<html>We'll be back soon</html>")
-SLOW_CREATE: Final = Fault(path=_CREATE, delay=30.0)
+GARBAGE: Final = Fault(method="GET", path=f"({_ANY_CREATE})/[^/]+", status=200, body="<html>We'll be back soon</html>")
+WAITING_FOR_QUOTA: Final = Fault(
+    method="GET",
+    path=f"{_TUNING}/[^/]+",
+    merge={"state": "JOB_STATE_PENDING", "tuningJobState": "TUNING_JOB_STATE_WAITING_FOR_QUOTA"},
+)
+"""A job at Vertex AI that waits for others of its project; two requests tell it, in v1 and in v1beta1."""
+
+SLOW_CREATE: Final = Fault(path=_ANY_CREATE, delay=30.0)
 """The job is there long before its creator hears of it."""
 
 HANGING: Final = Fault(path="/.*", delay=math.inf, drop=True)
@@ -170,6 +179,7 @@ PRESETS: Final[Mapping[str, Fault]] = MappingProxyType(
         "unknown-status": UNKNOWN_STATUS,
         "expired-upload": EXPIRED_UPLOAD,
         "garbage": GARBAGE,
+        "waiting-for-quota": WAITING_FOR_QUOTA,
     }
 )
 """Faults with a name, for the command line and for orders over HTTP."""

@@ -11,6 +11,7 @@ import pytest
 
 from finetuner.cli import main
 from finetuner.emulator import Emulator, Fault
+from finetuner.emulator.faults import LOST_CREATE, preset
 from finetuner.providers.vertex import connect
 
 BASE = "gemini-3.5-flash"
@@ -105,7 +106,7 @@ def test_the_seeds_commands_on_vertex_ai(shell, training):
 
 
 def test_a_lost_answer_ends_in_one_job(emulator, shell, training):
-    emulator.faults.add(Fault(path=JOBS, accepted=True, drop=True))
+    emulator.faults.add(LOST_CREATE)
     assert shell("create", training, "--provider", "vertex", "--model", BASE, "--epochs", "1") == 0
     job = shell.out.strip()
     same = [each for each in connect().trainer.list(1000) if each.key == connect().trainer.get(job).key]
@@ -167,8 +168,7 @@ class TestWhatAPersonReads:
     def test_waiting_for_quota_is_a_status(self, emulator, shell, training):
         assert shell("create", training, "--provider", "vertex", "--model", BASE, "--epochs", "1") == 0
         job = shell.out.strip()
-        waiting = {"state": "JOB_STATE_PENDING", "tuningJobState": "TUNING_JOB_STATE_WAITING_FOR_QUOTA"}
-        emulator.faults.add(Fault(method="GET", path=f"{JOBS}/[^/]+", merge=waiting), times=None)
+        emulator.faults.add(preset("waiting-for-quota"), times=None)
         assert shell("status", job) == 0
         assert "Status: waiting_for_quota" in shell.out
 
