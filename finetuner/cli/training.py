@@ -70,7 +70,7 @@ def upload(
     options = {} if to is None else {"bucket": to}
     connection = connect(provider, workspace=workspace, **options)
     with Journal.open(workspace) as journal:
-        sent = creation.upload(file, connection, journal)
+        sent = creation.upload(file, connection, journal, again=to is not None)
     output.result(sent.id, sent, as_json=as_json)
 
 
