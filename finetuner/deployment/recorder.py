@@ -66,8 +66,6 @@ class Recorder:
         self._stop = threading.Event()
         self._dirty = threading.Event()
         self._thread: threading.Thread | None = None
-        memory = self._options.memory
-        self._spools = None if memory is None else spool_folder(self._folder, memory)
 
     def reset(self) -> None:
         """Begin anew in a forked child."""
@@ -197,11 +195,13 @@ class Recorder:
 
     def _spool_on(self) -> None:
         """Begin a spool with what waits, where the segment ends. The lock is held."""
-        if self._spools is None:
+        memory = self._options.memory
+        spools = None if memory is None else spool_folder(self._folder, memory)
+        if spools is None:
             return
         previous, self._spool = self._spool, None
         with suppress(OSError):  # memory is full: until there is room, events survive the process only once written
-            self._spool = Spool(self._spools, self._segment.name, self._segment.size, self._waiting)
+            self._spool = Spool(spools, self._segment.name, self._segment.size, self._waiting)
         if previous is not None:
             previous.remove()
 

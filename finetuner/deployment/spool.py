@@ -17,14 +17,15 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108  # the point is that it lies in m
 _SUFFIX: Final = ".spool"
 
 
-def spool_folder(folder: Path, memory: Path = MEMORY) -> Path | None:
-    """The private folder in memory that belongs to a folder of events; None where there is none."""
+def spool_folder(folder: Path, memory: Path = MEMORY, *, make: bool = True) -> Path | None:
+    """The private folder in memory that belongs to a folder of events; None where there is none, or can't be one."""
     if not sys.platform.startswith("linux") or not memory.is_dir():
         return None
     digest = hashlib.sha256(str(folder.absolute()).encode(errors="surrogatepass")).hexdigest()[:24]
     path = memory / f"finetuner-{os.getuid()}-{digest}"
     try:
-        path.mkdir(mode=0o700, exist_ok=True)
+        if make:
+            path.mkdir(mode=0o700, exist_ok=True)
         seen = path.lstat()
     except OSError:
         return None
@@ -73,6 +74,7 @@ class Spool:
         """Remove it: its segment has everything."""
         with suppress(OSError):
             self._path.unlink()
+            self._path.parent.rmdir()  # where it was the last one
         self.abandon()
 
     def abandon(self) -> None:
@@ -90,10 +92,13 @@ def recover(folder: Path, memory: Path = MEMORY) -> int:
     Raises:
         OSError: The disk refused; trying again goes on where it stopped.
     """
-    spools = spool_folder(folder, memory)
+    spools = spool_folder(folder, memory, make=False)
     if spools is None:
         return 0
-    return sum(_recover(path, folder) for path in sorted(spools.glob(f"*{_SUFFIX}")))
+    recovered = sum(_recover(path, folder) for path in sorted(spools.glob(f"*{_SUFFIX}")))
+    with suppress(OSError):  # others still live there
+        spools.rmdir()
+    return recovered
 
 
 def _recover(path: Path, folder: Path) -> bool:

@@ -75,6 +75,14 @@ def test_a_folder_that_others_can_read_is_not_used(tmp_path: Path, memory: Path)
     assert spool_folder(tmp_path, memory) is None
 
 
+def test_nothing_is_left_in_memory(tmp_path: Path, memory: Path) -> None:
+    spool = Spool(spool_folder(tmp_path, memory) or tmp_path, "a.events", 0, [])
+    spool.remove()
+    killed(tmp_path, memory, "b.events", 0, b"one\n")
+    recover(tmp_path, memory)
+    assert list(memory.iterdir()) == []
+
+
 def test_without_memory_there_are_no_spools(tmp_path: Path) -> None:
     assert spool_folder(tmp_path, tmp_path / "missing") is None
     assert recover(tmp_path, tmp_path / "missing") == 0
