@@ -181,6 +181,27 @@ def retirements(
         raise typer.Exit(1)
 
 
+def export(
+    name: Named,
+    to: Annotated[str, typer.Option(help="prometheus (text), grafana (a dashboard) or json.")] = "prometheus",
+    workspace: Place = None,
+) -> None:
+    """Print what a rollout does in the words of a monitoring system."""
+    from finetuner.deployment.exports.grafana import grafana_dashboard
+    from finetuner.deployment.exports.prometheus import prometheus_text
+    from finetuner.errors import UsageError
+
+    if to not in {"prometheus", "grafana", "json"}:
+        raise UsageError(f"nothing exports to {to!r}; known: prometheus, grafana, json")
+    watched = _monitor(name, workspace)
+    if to == "grafana":
+        output.result("", grafana_dashboard(), as_json=True)
+        return
+    state, decision = watched.rollout.state, watched.rollout.look()
+    text = prometheus_text(state, decision, watched.retirements()).rstrip()
+    output.result(text, {"state": state, "decision": decision}, as_json=to == "json")
+
+
 def card(
     job: Annotated[str, typer.Argument(help="Id of the job.")],
     file: Annotated[Path | None, typer.Option("--output", help="Write it here: Markdown, or JSON for .json.")] = None,
@@ -233,7 +254,7 @@ def checklist(
 ROLLOUT: Final[tuple[Callable[..., None], ...]] = (start, shadow, ramp, report, decide, watch, rollback, promote)
 """`fine-tuner-cc rollout …`."""
 
-MONITOR: Final[tuple[Callable[..., None], ...]] = (sample, drift, retirements)
+MONITOR: Final[tuple[Callable[..., None], ...]] = (sample, drift, retirements, export)
 """`fine-tuner-cc monitor …`."""
 
 

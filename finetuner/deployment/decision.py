@@ -132,9 +132,8 @@ def _doubts(report: ExperimentReport, where: Situation, gates: Gates) -> Iterato
 
 def _worse(report: ExperimentReport, gates: Gates) -> Iterator[str]:
     """What has deteriorated, at the level of a guardrail."""
-    alarm = -math.log(gates.guardrail_level)
     for guardrail in report.guardrails:
-        if guardrail.excess > 0 and guardrail.log_e >= alarm:
+        if guardrail.excess > 0 and guardrail.log_e >= gates.guardrail_alarm:
             yield _caused(guardrail)
     for name in gates.quality_sources:
         metric = report.metric(_metric_name(name))

@@ -1,5 +1,6 @@
 """What the tuned model must show before more users get it, and what takes it away from them."""
 
+import math
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -80,6 +81,11 @@ class Gates:
     def guardrail_level(self) -> float:
         """The level of each guardrail."""
         return self.deterioration_alpha / len(GUARDRAILS)
+
+    @property
+    def guardrail_alarm(self) -> float:
+        """Log evidence at which a guardrail takes the model away."""
+        return -math.log(self.guardrail_level)
 
     @property
     def quality_sources(self) -> tuple[str, ...]:

@@ -96,3 +96,14 @@ def test_a_watch_looks_once_for_cron_and_says_what_it_saw(shell, job):
     shell("rollout", "rollback", "tickets")
     assert shell("rollout", "watch", "tickets") == 0, "a rollout that is over isn't watched for ever"
     assert shell("rollout", "watch", "tickets", "--webhook", "file:///x", "--once") == 2
+
+
+def test_a_rollout_is_exported_for_monitoring(shell, job):
+    shell("rollout", "start", "tickets", "--base", "local:ngram-small", "--tuned", job)
+    assert shell("monitor", "export", "tickets") == 0
+    assert 'finetuner_rollout_share{rollout="tickets"} 0.0' in shell.out
+    assert shell("monitor", "export", "tickets", "--to", "json") == 0
+    assert shell.json["state"]["name"] == "tickets"
+    assert shell("monitor", "export", "tickets", "--to", "grafana") == 0
+    assert shell.json["panels"]
+    assert shell("monitor", "export", "tickets", "--to", "nothing") == 2

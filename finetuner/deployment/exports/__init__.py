@@ -1,0 +1,1 @@
+"""What a rollout does, in the words of monitoring systems: OpenTelemetry, Prometheus, Grafana, JSON."""
