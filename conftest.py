@@ -38,11 +38,14 @@ class _ShellParser(CodeBlockParser):
 
 def _setup(namespace: dict[str, Any]) -> None:
     namespace["_folder"] = TemporaryDirectory()
+    namespace["_environment"] = dict(os.environ)
     os.chdir(namespace["_folder"].name)
     write_logs(Path("production_logs"))
 
 
 def _teardown(namespace: dict[str, Any]) -> None:
+    os.environ.clear()
+    os.environ.update(namespace["_environment"])
     os.chdir(_HERE)
     namespace["_folder"].cleanup()
 
