@@ -1,0 +1,42 @@
+"""The fixtures that an installed finetuner gives to every pytest."""
+
+import subprocess
+import sys
+
+import openai
+import pytest
+
+from finetuner.emulator.faults import rate_limit
+from finetuner.providers import registry
+
+
+def test_openais_sdk_finds_the_emulator_by_itself(openai_emulator):
+    with openai.OpenAI(max_retries=0) as client:
+        file = client.files.create(file=("a.jsonl", b"{}\n"), purpose="fine-tune")
+        assert client.files.retrieve(file.id).status == "processed"
+        openai_emulator.faults.add(rate_limit(1))
+        with pytest.raises(openai.RateLimitError) as caught:
+            client.files.create(file=("a.jsonl", b"{}\n"), purpose="fine-tune")
+        assert caught.value.response.headers["Retry-After"] == "1"
+
+
+def test_each_test_has_an_emulator_of_its_own(openai_emulator):
+    assert registry.connect("openai").trainer.list() == ()
+    assert openai_emulator.faults.ordered() == ()
+
+
+def test_both_fixtures_are_one_server(openai_emulator, vertex_emulator):
+    assert openai_emulator is vertex_emulator
+    provider = registry.connect("vertex")
+    assert provider.trainer is not None
+    assert provider.trainer.list() == ()
+
+
+def test_a_run_that_uses_no_fixture_pays_for_no_import():
+    program = (
+        "import sys; import finetuner.testing.plugin; "
+        "heavy = ('openai', 'starlette', 'uvicorn', 'numpy', 'finetuner.emulator', 'finetuner.testing.contract'); "
+        "sys.exit(','.join(name for name in heavy if name in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
