@@ -12,105 +12,43 @@ Works with pytest and needs none of its fixtures; a test whose capability the pr
 import asyncio
 import tempfile
 import time
+import traceback
 import unittest
-from collections.abc import Callable
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Final
 
 import attrs
 
-from finetuner._core import codec
-from finetuner._core.hashing import file_sha256
 from finetuner.data import formats
-from finetuner.data.examples import Example, assistant, system, user
-from finetuner.errors import FinetunerError, NotFoundError, ProviderError
-from finetuner.providers.ports import (
-    FAILED,
-    TERMINAL,
-    Completer,
-    CompletionOptions,
-    FileReference,
-    JobRequest,
-    JobSnapshot,
-    Provider,
-    Trainer,
+from finetuner.data.examples import system, user
+from finetuner.errors import (
+    AuthenticationError,
+    NotFoundError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderTimeoutError,
+    RateLimitError,
+    UnexpectedAnswerError,
 )
+from finetuner.providers.ports import BatchRequest, CompletionOptions
+from finetuner.testing.jobs_contract import JobsContract
+from finetuner.testing.subject import LABELS, capability, completer_of, raised, trainer_of
 
-T = TypeVar("T")
+FAILURES: Final[Mapping[str, tuple[type[ProviderError], bool]]] = {
+    "unauthorized": (AuthenticationError, False),
+    "rate limit": (RateLimitError, True),
+    "broken": (ProviderError, True),
+    "unreachable": (ProviderConnectionError, True),
+    "time-out": (ProviderTimeoutError, True),
+    "garbage": (UnexpectedAnswerError, False),
+}
+"""Kinds of failures of a service, the error that each must become, and whether trying again may help."""
 
-_LABELS = ("refund", "card", "login")
 
-
-class ProviderContract:
-    """The suite. Override `make_provider`, and what else differs.
-
-    Attributes:
-        wait_seconds: Longest that a tiny job may take.
-        poll_seconds: Pause between looks at a job.
-        secret: A key that the provider was given: it must not occur in any text.
-        unknown_job: An id that is well formed but nobody has.
-    """
-
-    wait_seconds: ClassVar[float] = 60.0
-    poll_seconds: ClassVar[float] = 0.02
-    secret: ClassVar[str | None] = None
-    unknown_job: ClassVar[str] = "ftjob-000000000000"
-
-    # -- what a provider's suite overrides -----------------------------------------------------------------------------
-
-    def make_provider(self) -> Provider:
-        """The provider under test, with no jobs."""
-        raise NotImplementedError("override make_provider")
-
-    def training_file(self, provider: Provider, folder: Path) -> Path:
-        """Write a small valid training file in the provider's preferred format; the folder is removed after upload."""
-        wire = formats.get(provider.formats[0])
-        examples = (
-            Example(
-                messages=(
-                    system(f"Answer with one of: {', '.join(_LABELS)}."),
-                    user(f"Request {number}: I need help with my {label}"),
-                    assistant(label),
-                )
-            )
-            for number in range(10)
-            for label in _LABELS
-        )
-        path = folder / "training.jsonl"
-        path.write_bytes(b"".join(codec.encode(wire.to_record(example)) + b"\n" for example in examples))
-        return path
-
-    def base_model(self, provider: Provider) -> str:
-        """A base model that takes jobs."""
-        return provider.catalog.tunable()[0].name
-
-    def request(self, provider: Provider, *, key: str = "") -> JobRequest:
-        """A small job."""
-        return JobRequest(
-            model=self.base_model(provider),
-            training_file=self.upload(provider).id,
-            hyperparameters={"epochs": 2},
-            suffix="contract",
-            seed=7,
-            key=key,
-        )
-
-    # -- helpers -------------------------------------------------------------------------------------------------------
-
-    def upload(self, provider: Provider) -> FileReference:
-        """The training file, sent."""
-        with tempfile.TemporaryDirectory(prefix="finetuner-contract-") as folder:
-            path = self.training_file(provider, Path(folder))
-            return _capability(provider.files, "files").upload(path, name=path.name, sha256=file_sha256(path))
-
-    def finished(self, trainer: Trainer, job_id: str) -> JobSnapshot:
-        """The job once it ended."""
-        deadline = time.monotonic() + self.wait_seconds
-        while not (job := trainer.get(job_id)).ended:
-            assert time.monotonic() < deadline, f"{job_id} is still {job.status!r} after {self.wait_seconds} s"
-            time.sleep(self.poll_seconds)
-        return job
+class ProviderContract(JobsContract):
+    """The whole suite. Override `make_provider`, and what else differs: see `finetuner.testing.subject.Subject`."""
 
     # -- the provider --------------------------------------------------------------------------------------------------
 
@@ -131,8 +69,21 @@ class ProviderContract:
             raise unittest.SkipTest("the suite names no secret")
         texts = [repr(provider), repr(attrs.asdict(provider, recurse=False))]
         if provider.trainer is not None:
-            texts.append(repr(_raised(ProviderError, lambda: _trainer(provider).get(self.unknown_job))))
+            texts.append(repr(raised(ProviderError, lambda: trainer_of(provider).get(self.unknown_job))))
         assert not [text for text in texts if self.secret in text], "a key occurs in a text"
+
+    def test_failures_have_their_kind_and_say_whether_to_try_again(self) -> None:
+        """Each failure of the service is one of our errors, with the right advice and without the key."""
+        for failure, (kind, retryable) in FAILURES.items():
+            provider = self.failing(failure)
+            if provider is None:
+                continue
+            error = raised(kind, partial(trainer_of(provider).get, self.unknown_job))
+            assert error.retryable == retryable, f"{failure}: retryable is {error.retryable}"
+            assert error.provider, f"{failure}: the error doesn't say which provider"
+            text = "".join(traceback.format_exception(error)) + repr(vars(error))
+            assert self.secret is None or self.secret not in text, f"{failure}: a key occurs in the error"
+            assert str(error).strip(), f"{failure}: the error says nothing"
 
     # -- files ---------------------------------------------------------------------------------------------------------
 
@@ -140,101 +91,61 @@ class ProviderContract:
         """What was uploaded can be asked for by its id."""
         provider = self.make_provider()
         sent = self.upload(provider)
-        found = _capability(provider.files, "files").get(sent.id)
+        found = capability(provider.files, "files").get(sent.id)
         assert (found.id, found.bytes) == (sent.id, sent.bytes), f"sent {sent}, found {found}"
         assert found.bytes > 0, "an uploaded file has a size"
 
     def test_deleting_a_file_twice_is_no_error(self) -> None:
         """Deleting is idempotent, and a deleted file isn't found."""
         provider = self.make_provider()
-        files = _capability(provider.files, "files")
+        files = capability(provider.files, "files")
         sent = self.upload(provider)
         files.delete(sent.id)
         files.delete(sent.id)
-        _raised(NotFoundError, lambda: files.get(sent.id))
+        raised(NotFoundError, lambda: files.get(sent.id))
 
-    # -- jobs ----------------------------------------------------------------------------------------------------------
-
-    def test_unknown_job_is_not_found(self) -> None:
-        """Whatever is asked of a job that isn't there raises `NotFoundError`."""
-        trainer = _trainer(self.make_provider())
-        asks: tuple[Callable[[str], object], ...] = (trainer.get, trainer.events, trainer.checkpoints, trainer.cancel)
-        for ask in asks:
-            _raised(NotFoundError, partial(ask, self.unknown_job))
-
-    def test_unknown_base_model_is_refused(self) -> None:
-        """A job on a model that isn't there raises a `ProviderError` that may not be retried."""
+    def test_same_content_can_be_uploaded_again(self) -> None:
+        """Uploading the same content again gives a file that can be used, the one that is there or a new one."""
         provider = self.make_provider()
-        request = attrs.evolve(self.request(provider), model="no-such-model")
-        error = _raised(ProviderError, lambda: _trainer(provider).create(request))
+        first, second = self.upload(provider), self.upload(provider)
+        found = capability(provider.files, "files").get(second.id)
+        assert found.bytes == first.bytes, f"sent {first}, found {found}"
+
+    def test_unreadable_file_is_refused(self) -> None:
+        """A path that isn't there raises a `ProviderError` that may not be retried, before anything is sent."""
+        files = capability(self.make_provider().files, "files")
+        with tempfile.TemporaryDirectory(prefix="finetuner-contract-") as folder:
+            path = Path(folder) / "none.jsonl"
+            error = raised(ProviderError, lambda: files.upload(path, name=path.name, sha256=""))
         assert not error.retryable, "sending it again won't help"
 
-    def test_job_runs_to_its_end(self) -> None:
-        """A valid job ends, keeps its identity, and says what came out."""
-        provider = self.make_provider()
-        trainer = _trainer(provider)
-        request = self.request(provider)
-        created = trainer.create(request)
-        job = self.finished(trainer, created.id)
-        assert job.id == created.id, "the id changed"
-        assert job.status in TERMINAL, f"{job.status!r} isn't terminal"
-        assert (job.failure is not None) == (job.status == FAILED), f"status {job.status}, failure {job.failure}"
-        assert job.tuned_model, "a succeeded job names its model"
-        assert job.finished_at is not None, "an ended job says when"
-        assert job.finished_at >= job.created_at, "it ended before it was created"
-        assert trainer.get(job.id).status == job.status, "a terminal status changed"
-        assert job.id in [listed.id for listed in trainer.list()], "list() leaves it out"
+    # -- batches -------------------------------------------------------------------------------------------------------
 
-    def test_events_are_oldest_first(self) -> None:
-        """Events come in the order in which they happened, each with an id of its own."""
+    def test_batch_answers_every_question_by_its_id(self) -> None:
+        """A batch ends, and each question has one answer; cancelling it then changes nothing."""
         provider = self.make_provider()
-        trainer = _trainer(provider)
-        job = self.finished(trainer, trainer.create(self.request(provider)).id)
-        events = trainer.events(job.id)
-        times = [event.created_at for event in events]
-        assert events, "a finished job has events"
-        assert times == sorted(times), "events aren't oldest first"
-        assert len({event.id for event in events}) == len(events), "events share ids"
-
-    def test_checkpoints_are_earliest_first(self) -> None:
-        """Checkpoints come by step, each with a model of its own."""
-        provider = self.make_provider()
-        trainer = _trainer(provider)
-        job = self.finished(trainer, trainer.create(self.request(provider)).id)
-        checkpoints = trainer.checkpoints(job.id)
-        steps = [checkpoint.step for checkpoint in checkpoints]
-        assert steps == sorted(steps), f"steps aren't in order: {steps}"
-        assert len({checkpoint.model for checkpoint in checkpoints}) == len(checkpoints), "checkpoints share models"
-
-    def test_job_is_found_by_its_key(self) -> None:
-        """After a lost answer the job is found again; another key finds nothing."""
-        provider = self.make_provider()
-        trainer = _trainer(provider)
-        created = trainer.create(self.request(provider, key="contract-key-1"))
-        found = trainer.find("contract-key-1")
-        assert found is not None, "the job isn't found by its key"
-        assert found.id == created.id, "another job has the key"
-        assert trainer.find("contract-key-2") is None, "a job is found by a key that nobody used"
-        trainer.cancel(created.id)
-        self.finished(trainer, created.id)
-
-    def test_cancelling_twice_is_no_error(self) -> None:
-        """Cancelling is idempotent, and changes nothing about an ended job."""
-        provider = self.make_provider()
-        trainer = _trainer(provider)
-        job = trainer.create(self.request(provider))
-        trainer.cancel(job.id)
-        trainer.cancel(job.id)
-        ended = self.finished(trainer, job.id)
-        assert trainer.cancel(job.id).status == ended.status, "cancelling changed an ended job"
+        batches = capability(provider.batches, "batches")
+        prompt = system(f"Answer with one of: {', '.join(LABELS)}.")
+        asked = [BatchRequest(id=f"q{n}", messages=(prompt, user(f"my {label}"))) for n, label in enumerate(LABELS)]
+        batch = batches.create(self.base_model(provider), asked, key="contract-batch")
+        deadline = time.monotonic() + self.wait_seconds
+        while not (seen := batches.get(batch.id)).ended:
+            assert time.monotonic() < deadline, f"{batch.id} is still {seen.status!r}"
+            time.sleep(self.poll_seconds)
+        answers = {answer.id: answer for answer in batches.answers(batch.id)}
+        assert set(answers) == {request.id for request in asked}, "answers and questions differ"
+        assert all(answer.completion or answer.failure for answer in answers.values()), "an answer says nothing"
+        found = batches.find("contract-batch")
+        assert found is not None, "the batch isn't found by its key"
+        assert batches.cancel(batch.id).status == seen.status, "cancelling changed an ended batch"
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
     def test_completion_is_whole(self) -> None:
         """An answer has a text, the model's name, tokens and a latency that can be true."""
         provider = self.make_provider()
-        messages = (system(f"Answer with one of: {', '.join(_LABELS)}."), user("I lost my card"))
-        completion = _completer(provider).complete(self.base_model(provider), messages, CompletionOptions())
+        messages = (system(f"Answer with one of: {', '.join(LABELS)}."), user("I lost my card"))
+        completion = completer_of(provider).complete(self.base_model(provider), messages, CompletionOptions())
         assert completion.text, "the answer is empty"
         assert completion.model, "the answer doesn't say which model gave it"
         assert completion.finish_reason, "the answer doesn't say why it ended"
@@ -246,8 +157,8 @@ class ProviderContract:
     def test_stream_and_async_agree_with_the_whole_answer(self) -> None:
         """The four ways to ask give the same answer; the last piece of a stream says why it ended."""
         provider = self.make_provider()
-        completer, model = _completer(provider), self.base_model(provider)
-        messages = (system(f"Answer with one of: {', '.join(_LABELS)}."), user("I lost my card"))
+        completer, model = completer_of(provider), self.base_model(provider)
+        messages = (system(f"Answer with one of: {', '.join(LABELS)}."), user("I lost my card"))
         options = CompletionOptions(seed=7)
         whole = completer.complete(model, messages, options).text
         pieces = list(completer.stream(model, messages, options))
@@ -263,32 +174,6 @@ class ProviderContract:
 
     def test_unknown_model_is_refused(self) -> None:
         """Asking a model that isn't there raises a `ProviderError`."""
-        completer = _completer(self.make_provider())
+        completer = completer_of(self.make_provider())
         ask = (user("hello"),)
-        _raised(ProviderError, lambda: completer.complete("no-such-model", ask, CompletionOptions()))
-
-
-def _capability(part: T | None, name: str) -> T:
-    if part is None:
-        raise unittest.SkipTest(f"the provider has no {name}")
-    return part
-
-
-def _trainer(provider: Provider) -> Trainer:
-    return _capability(provider.trainer, "trainer")
-
-
-def _completer(provider: Provider) -> Completer:
-    return _capability(provider.completer, "completer")
-
-
-E_ = TypeVar("E_", bound=FinetunerError)
-
-
-def _raised(expected: type[E_], call: Callable[[], object]) -> E_:
-    """The error that a call raises; no error, or another one, fails the test."""
-    try:
-        result = call()
-    except expected as error:
-        return error
-    raise AssertionError(f"expected {expected.__name__}, got {result!r}")
+        raised(ProviderError, lambda: completer.complete("no-such-model", ask, CompletionOptions()))

@@ -153,9 +153,12 @@ class ScriptedFiles:
         self._script = script
 
     def upload(self, path: Path, *, name: str, sha256: str) -> FileReference:
-        """Remember a file."""
+        """Remember a file. Raises `RequestRejectedError` where it can't be read."""
         self._script.play("upload")
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise RequestRejectedError(f"{path} can't be read: {error.strerror}") from error
         reference = FileReference(id=f"file-scripted-{sha256[:12]}", name=name, bytes=len(content))
         self.contents[reference.id] = content
         return self._references.setdefault(reference.id, reference)
@@ -174,7 +177,7 @@ class ScriptedFiles:
 
 
 class ScriptedTrainer:
-    """A `Trainer` and `Pauser` whose jobs go through scripted statuses, one further with each `get`.
+    """A `Trainer` and `Pauser` whose jobs go through scripted statuses, one further with each look.
 
     Attributes:
         requests: What was created, in order.
@@ -242,8 +245,8 @@ class ScriptedTrainer:
         return self._become(job, waiting.pop(0)) if waiting and job.status != PAUSED and not job.ended else job
 
     def list(self, limit: int = 20) -> tuple[JobSnapshot, ...]:
-        """The newest jobs, newest first."""
-        return tuple(reversed(self._jobs.values()))[:limit]
+        """The newest jobs, newest first, each one status further: a look at many is a look at each."""
+        return tuple(self.get(job_id) for job_id in list(reversed(self._jobs))[:limit])
 
     def events(self, job_id: str) -> tuple[JobEvent, ...]:
         """The scripted events, and one for each status so far. Raises `NotFoundError`."""
