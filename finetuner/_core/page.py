@@ -17,7 +17,7 @@ padding:0 1rem}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.5rem;border-bottom:1px solid var(--line)}
 table{border-collapse:collapse;width:100%;font-size:.92rem}.wide{overflow-x:auto}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top;\
-overflow-wrap:anywhere}th{background:var(--soft)}
+overflow-wrap:break-word}th{background:var(--soft);white-space:nowrap}td{max-width:30rem}
 pre{background:var(--soft);padding:1rem;overflow-x:auto;white-space:pre-wrap}
 svg{width:100%;height:auto;max-height:80vh}svg text{font-size:12px;fill:var(--ink)}
 .grid,.zero{stroke:var(--line)}.zero{stroke:var(--ink);stroke-dasharray:3 3}

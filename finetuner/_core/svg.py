@@ -3,16 +3,18 @@
 Every text in them is escaped. Colors come from the page's style sheet, so that pictures follow light and dark.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import attrs
 
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 16, 40
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 28, 40
 """A chart's size and margins in pixels."""
 
 _TICKS = 5
+_ALMOST, _SLACK = 0.75, 1e-9
 _NAME_LENGTH = 28
 
 
@@ -36,15 +38,20 @@ class Axis:
     def over(cls, values: Sequence[float], first: float, last: float) -> "Axis":
         """An axis that holds all values, with some air where they are all alike."""
         low, high = min(values, default=0.0), max(values, default=1.0)
-        return cls(low, high if high > low else low + 1, first, last)
+        alike = high - low <= _SLACK * max(1.0, abs(low), abs(high))
+        return cls(low, low + 1 if alike else high, first, last)
 
     def at(self, value: float) -> float:
         """The pixel of a value, rounded to a tenth."""
         return round(self.first + (value - self.low) / (self.high - self.low) * (self.last - self.first), 1)
 
     def ticks(self) -> list[float]:
-        """Evenly spaced values from end to end."""
-        return [self.low + (self.high - self.low) * i / (_TICKS - 1) for i in range(_TICKS)]
+        """Round values inside the axis, evenly spaced: some four to eight multiples of 1, 2 or 5 and a power of ten."""
+        rough = (self.high - self.low) / _TICKS
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * _ALMOST)
+        first, last = math.ceil(self.low / step - _SLACK), math.floor(self.high / step + _SLACK)
+        return [number * step for number in range(first, last + 1)]
 
 
 def line_chart(series: Mapping[str, Sequence[tuple[float, float]]], *, x: str = "step", y: str = "loss") -> str:

@@ -85,7 +85,7 @@ def rollout_page(journal: Journal, name: str) -> Page:
         FinetunerError: There is no such rollout.
     """
     rollout = Rollout.get(name, store=journal)
-    decision = rollout.decide()
+    decision = rollout.look()
     state = rollout.state
     facts = [
         f"Status: {state.status}",
