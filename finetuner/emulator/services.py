@@ -13,6 +13,7 @@ from finetuner.emulator.google_access import with_token
 from finetuner.emulator.openai_routes import openai_family
 from finetuner.emulator.openai_state import State
 from finetuner.emulator.routing import Family
+from finetuner.emulator.vertex_batches import Batches
 from finetuner.emulator.vertex_routes import vertex_family
 from finetuner.emulator.vertex_state import Tunings
 
@@ -24,9 +25,10 @@ _BUCKET: Final = "gs://emulated"
 def families(backend: Backend, faults: Faults) -> tuple[Family, ...]:
     """All services, in the order in which they are asked; the last one answers for addresses that nobody knows."""
     objects = Objects(backend.folder / "gcs" / "objects")
+    tunings = Tunings(backend, objects)
     return (
         control_family(faults),
-        vertex_family(Tunings(backend, objects)),
+        vertex_family(tunings, Batches(tunings).routes()),
         gcs_family(objects, Sessions(backend.folder / "gcs" / "uploads")),
         openai_family(State.of(backend)),
     )

@@ -57,6 +57,22 @@ def tuning_job(body: JsonObject, *, beta: bool) -> JsonObject:
     return job
 
 
+def batch(body: JsonObject) -> JsonObject:
+    """A new batch prediction. Raises `RefusedError`."""
+    asked: JsonObject = _message(_BATCH)(body, "batch_prediction_job")
+    sources = asked.get("inputConfig", {}).get("gcsSource", {}).get("uris")
+    target = asked.get("outputConfig", {}).get("gcsDestination", {}).get("outputUriPrefix")
+    if not asked.get("displayName") or not asked.get("model"):
+        raise bad("display_name and model are required.")
+    if not is_list(sources) or not sources or not target:
+        raise bad("input_config.gcs_source.uris and output_config.gcs_destination.output_uri_prefix are required.")
+    if {asked["inputConfig"].get("instancesFormat"), asked["outputConfig"].get("predictionsFormat")} != {"jsonl"}:
+        raise bad("instances_format and predictions_format must be jsonl.")
+    for uri in (*sources, target):
+        _uri(uri, "uri")
+    return asked
+
+
 def generation(body: JsonObject) -> JsonObject:
     """A question to a model. Raises `RefusedError`."""
     asked: JsonObject = _message(_GENERATION)(body, "")
@@ -222,4 +238,13 @@ _GENERATION: Final[Mapping[str, Check]] = {
             "thinkingConfig": _any,
         }
     ),
+}
+_BATCH: Final[Mapping[str, Check]] = {
+    "displayName": _display_name,
+    "model": _text,
+    "inputConfig": _message({"instancesFormat": _text, "gcsSource": _message({"uris": _any})}),
+    "outputConfig": _message({"predictionsFormat": _text, "gcsDestination": _message({"outputUriPrefix": _text})}),
+    "labels": _labels,
+    "serviceAccount": _text,
+    "encryptionSpec": _message({"kmsKeyName": _text}),
 }

@@ -176,6 +176,21 @@ class Tunings:
                     return each.model
         raise RefusedError(404, f"Endpoint `{endpoint}` is not found.", code="NOT_FOUND")
 
+    def tuned_model(self, model: str) -> str:
+        """The provider's name of a tuned model, by its own resource. Raises `RefusedError`."""
+        found = self.snapshot(self._made(model)).tuned_model
+        if found is None:
+            raise RefusedError(400, f"Model {model} isn't ready.", code="FAILED_PRECONDITION")
+        return found
+
+    def content(self, uri: str) -> Path:
+        """The file with an object's content. Raises `RefusedError`."""
+        bucket, _, name = uri.removeprefix("gs://").partition("/")
+        try:
+            return self.objects.path(self.objects.get(bucket, name))
+        except RefusedError as error:
+            raise bad(f"Failed to read {uri}: no such object.") from error
+
     # -- within --------------------------------------------------------------------------------------------------------
 
     def _base(self, model: str) -> BaseModel:
@@ -193,12 +208,14 @@ class Tunings:
         """The job whose model is to be tuned further."""
         if "preTunedModel" not in body:
             return None
-        name = str(body["preTunedModel"].get("tunedModelName", ""))
+        return self._made(str(body["preTunedModel"].get("tunedModelName", "")))
+
+    def _made(self, model: str) -> StoredTuning:
         for path in self._folder.glob("*.json"):
             job = codec.from_json(path.read_bytes(), StoredTuning)
-            if job.model_name.partition("@")[0] == name.partition("@")[0]:
+            if job.model_name.partition("@")[0] == model.partition("@")[0]:
                 return job
-        raise RefusedError(404, f"Model {name} is not found.", code="NOT_FOUND")
+        raise RefusedError(404, f"Model {model} is not found.", code="NOT_FOUND")
 
     def _check(self, job: StoredTuning, base: BaseModel) -> None:
         location = job.parent.rpartition("/")[2]
@@ -210,14 +227,7 @@ class Tunings:
             raise bad(f"{adapter} is not supported for {base.name}.")
         for role in ("trainingDatasetUri", "validationDatasetUri"):
             if role in job.spec:
-                self._object(str(job.spec[role]))
-
-    def _object(self, uri: str) -> Path:
-        bucket, _, name = uri.removeprefix("gs://").partition("/")
-        try:
-            return self.objects.path(self.objects.get(bucket, name))
-        except RefusedError as error:
-            raise bad(f"Failed to read {uri}: no such object.") from error
+                self.content(str(job.spec[role]))
 
     def _played(self, job: StoredTuning, before: StoredTuning | None) -> StoredTuning:
         base = self._base(job.model)
@@ -261,7 +271,7 @@ class Tunings:
 
     def _rows(self, uri: str, *, preference: bool) -> Iterator[tuple[int, Example]]:
         read = vertex_preference.from_record if preference else vertex.from_record
-        lines = self._object(uri).read_bytes().split(b"\n")
+        lines = self.content(uri).read_bytes().split(b"\n")
         for row, line in enumerate((line for line in lines if line.strip()), start=1):
             try:
                 yield row, read(as_object(codec.decode(line)))

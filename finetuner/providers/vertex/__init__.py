@@ -9,6 +9,7 @@ from finetuner._core.types import Json
 from finetuner.providers.catalog import load_catalog
 from finetuner.providers.ports import Provider
 from finetuner.providers.vertex.advisor import VertexAdvisor
+from finetuner.providers.vertex.batches import VertexBatches
 from finetuner.providers.vertex.client import Client
 from finetuner.providers.vertex.completer import VertexCompleter
 from finetuner.providers.vertex.failures import NAME
@@ -58,12 +59,14 @@ def connect(
     )
     catalog = load_catalog(NAME)
     client = Client.of(settings, access_token=access_token, clock=clock)
+    completer, files = VertexCompleter(client, catalog, clock, generation), VertexFiles(client)
     return Provider(
         name=NAME,
         formats=("vertex", "vertex-preference"),
         catalog=catalog,
-        completer=VertexCompleter(client, catalog, clock, generation),
+        completer=completer,
         trainer=VertexTrainer(client),
-        files=VertexFiles(client),
+        files=files,
+        batches=VertexBatches(files, completer),
         advisor=VertexAdvisor(catalog, settings),
     )

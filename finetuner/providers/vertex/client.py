@@ -123,6 +123,40 @@ class Client:
                 raise failures.unexpected(VERTEX, answer.text or "it is empty")
             return found
 
+    # -- batches -------------------------------------------------------------------------------------------------------
+
+    def create_batch(self, body: JsonObject) -> JsonObject:
+        """The new batch prediction. Sent once."""
+        parent = self.parent
+        with self.translation.of(VERTEX):
+            job = _message("BatchPredictionJob", body)
+            jobs = self.connection.jobs(self.settings.location)
+            return _plain(
+                jobs.create_batch_prediction_job(
+                    parent=parent, batch_prediction_job=job, timeout=self.settings.seconds, retry=None
+                )
+            )
+
+    def batch(self, name: str) -> JsonObject:
+        """A batch prediction now."""
+        with self.translation.of(VERTEX):
+            jobs = self.connection.jobs(self._location(name))
+            return _plain(jobs.get_batch_prediction_job(name=name, timeout=self.settings.seconds))
+
+    def batches(self, wanted: str = "") -> Iterator[JsonObject]:
+        """All batch predictions, newest first, page by page; those that a filter wants."""
+        request = {"parent": self.parent, "filter": wanted, "page_size": _PAGE}
+        with self.translation.of(VERTEX):
+            jobs = self.connection.jobs(self.settings.location)
+            for job in jobs.list_batch_prediction_jobs(request=request, timeout=self.settings.seconds):
+                yield _plain(job)
+
+    def cancel_batch(self, name: str) -> None:
+        """Ask a batch prediction to stop."""
+        with self.translation.of(VERTEX):
+            jobs = self.connection.jobs(self._location(name))
+            jobs.cancel_batch_prediction_job(name=name, timeout=self.settings.seconds)
+
     # -- answers -------------------------------------------------------------------------------------------------------
 
     def generate(self, model: str, body: JsonObject, timeout: float | None) -> JsonObject:

@@ -60,15 +60,11 @@ class Connection:
 
     def tuning(self, location: str) -> Any:
         """The generated client of tuning jobs, over REST."""
+        return self._generated("GenAiTuningServiceClient", location)
 
-        def opened() -> Any:
-            return vertex_ai().GenAiTuningServiceClient(
-                transport="rest",
-                credentials=self._credentials(),
-                client_options={"api_endpoint": self.settings.host(location)},
-            )
-
-        return self._once("tuning", location, opened=opened)
+    def jobs(self, location: str) -> Any:
+        """The generated client of other jobs, such as batch predictions, over REST."""
+        return self._generated("JobServiceClient", location)
 
     @property
     def session(self) -> Any:
@@ -119,6 +115,14 @@ class Connection:
         self._loops[key] = client, keeper
         await anext(keeper)
         return client
+
+    def _generated(self, kind: str, location: str) -> Any:
+        def opened() -> Any:
+            client = getattr(vertex_ai(), kind)
+            options = {"api_endpoint": self.settings.host(location)}
+            return client(transport="rest", credentials=self._credentials(), client_options=options)
+
+        return self._once(kind, location, opened=opened)
 
     def _genai(self, location: str, connections: Any) -> Any:
         genai = _required("google.genai")

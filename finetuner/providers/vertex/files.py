@@ -37,6 +37,10 @@ class VertexFiles:
         stem, dot, suffix = Path(name).name.rpartition(".")
         folder = self._folder()
         uri = f"{folder}/{stem or suffix}-{sha256[:_SHOWN_DIGITS]}{dot if stem else ''}{suffix if stem else ''}"
+        return self.put(path, uri, sha256)
+
+    def put(self, path: Path, uri: str, sha256: str) -> FileReference:
+        """Send a file to an address, where nothing else lies. Raises like `upload`."""
         size = _size(path)
         self.client.upload(path, uri, {_SHA256: sha256})
         found = self.client.stored(uri)

@@ -114,7 +114,7 @@ _CODES: Final = (
 def job(raw: JsonObject) -> JobSnapshot:
     """A tuning job."""
     word, labels, tuned = state(raw), as_object(raw.get("labels")), as_object(raw.get("tunedModel"))
-    status = _STATES.get(word, _PREFIX.sub("", word).lower())
+    status = status_of(word)
     kind, spec = method(raw), specification(raw)
     pre_tuned = as_object(raw.get("preTunedModel"))
     saved, stats = checkpoints(raw), statistics(raw)
@@ -159,6 +159,11 @@ def state(raw: JsonObject) -> str:
     coarse = as_text(given) or "JOB_STATE_UNSPECIFIED"
     finer = as_text(raw.get("tuningJobState"))
     return finer if finer is not None and finer != _NO_STATE and coarse in _UNFINISHED else coarse
+
+
+def status_of(word: str) -> JobStatus:
+    """Our word for a state; a state that nobody knows as it is, in lower case."""
+    return _STATES.get(word, _PREFIX.sub("", word).lower())
 
 
 def unfinished(raw: JsonObject) -> bool:

@@ -9,20 +9,15 @@ import attrs
 
 from finetuner._core.types import JsonObject
 from finetuner.errors import NotFoundError, RequestRejectedError
-from finetuner.providers.lenient import as_list, as_object, as_text
 from finetuner.providers.ports import Checkpoint, Finding, JobEvent, JobRequest, JobSnapshot
-from finetuner.providers.vertex import history, mapping
+from finetuner.providers.vertex import history, mapping, resources
 from finetuner.providers.vertex.client import Client
-from finetuner.providers.vertex.failures import NAME, rejected
+from finetuner.providers.vertex.failures import NAME
 from finetuner.providers.vertex.requests import METHODS, job_body, label
-
-_LOOK_AT: Final = 1_000
-"""Newest jobs that are searched for a key."""
 
 _JOB: Final = re.compile(r"projects/[^/]+/locations/[^/]+/tuningJobs/[^/]+")
 _NUMBER: Final = re.compile(r"\d+")
 _MODEL_RESOURCE: Final = re.compile(r"projects/[^/]+/locations/[^/]+/models/.+")
-_ENDPOINT: Final = re.compile(r"projects/[^/]+/locations/[^/]+/endpoints/[^/]+")
 
 
 @attrs.frozen
@@ -51,7 +46,7 @@ class VertexTrainer:
         if not key:
             return None
         wanted = label(key)
-        filtered = self._with_key(self._filtered(f'labels.{mapping.KEY}="{wanted}"'), wanted)
+        filtered = self._with_key(resources.filtered(self.client.jobs, resources.by_key(wanted)), wanted)
         return filtered or self._with_key(self.client.jobs(), wanted)
 
     def get(self, job_id: str) -> JobSnapshot:
@@ -108,30 +103,10 @@ class VertexTrainer:
     def _base(self, model: str) -> JsonObject:
         if _MODEL_RESOURCE.fullmatch(model):
             return {"preTunedModel": {"tunedModelName": model}}
-        if not _ENDPOINT.fullmatch(model):
+        if not resources.is_endpoint(model):
             return {"baseModel": model}
-        for raw in islice(self.client.jobs(), _LOOK_AT):
-            tuned = as_object(raw.get("tunedModel"))
-            name = as_text(tuned.get("model"))
-            if name is None:
-                continue
-            if tuned.get("endpoint") == model:
-                return {"preTunedModel": {"tunedModelName": name}}
-            for saved in map(as_object, as_list(tuned.get("checkpoints"))):
-                if saved.get("endpoint") == model:
-                    return {"preTunedModel": {"tunedModelName": name, "checkpointId": saved.get("checkpointId")}}
-        raise rejected(
-            f"no job of {self.client.parent} has the endpoint {model}; give the tuned model's own name, "
-            "projects/…/locations/…/models/…@1",
-            code="unknown_model",
-        )
-
-    def _filtered(self, wanted: str) -> Iterator[JsonObject]:
-        try:
-            yield from self.client.jobs(wanted)
-        except RequestRejectedError:
-            return  # not every host filters by labels; all jobs are looked at next
+        return {"preTunedModel": resources.tuned_at(self.client, model)}
 
     def _with_key(self, jobs: Iterator[JsonObject], wanted: str) -> JobSnapshot | None:
-        snapshots = (mapping.job(raw) for raw in islice(jobs, _LOOK_AT))
+        snapshots = (mapping.job(raw) for raw in islice(jobs, resources.LOOK_AT))
         return max((job for job in snapshots if job.key == wanted), key=lambda job: job.created_at, default=None)
