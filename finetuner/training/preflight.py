@@ -130,7 +130,7 @@ def _lifetime(catalog: Catalog, spec: TrainingSpec, day: date, horizon_days: int
             )
             yield Finding(severity="warning", code="unknown_model", message=message, fix=f"tunable on {day}: {names}")
         return
-    if not entry.tunable(day):
+    if not entry.tunable(day) or entry.retires == day:
         yield _closed(catalog, entry, day)
         return
     if not trains(entry, spec.method):

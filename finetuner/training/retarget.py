@@ -42,7 +42,7 @@ class Conversion:
         format: The wire format that they are sent in.
         examples: How many there are.
         exact: How many come back from that format as they were.
-        changed: How many lose something, by what they lose, such as `weight`.
+        changed: How many differ afterwards, by what differs, such as `role`.
         refused: Why the format can't hold some, with file and line; at most the first 100.
         n_refused: How many it can't hold.
     """
@@ -55,8 +55,8 @@ class Conversion:
     n_refused: int = 0
 
     def __str__(self) -> str:
-        """`1,000 examples as vertex: 998 exactly, 2 without weight`."""
-        parts = [f"{self.exact:,} exactly", *(f"{count:,} without {what}" for what, count in self.changed.items())]
+        """`1,000 examples as vertex: 998 exactly, 2 changed in role`."""
+        parts = [f"{self.exact:,} exactly", *(f"{count:,} changed in {what}" for what, count in self.changed.items())]
         if self.n_refused:
             parts.append(f"{self.n_refused:,} not at all ({self.refused[0]})")
         return f"{self.examples:,} examples as {self.format}: {', '.join(parts)}"

@@ -15,10 +15,12 @@ from finetuner.errors import (
     JobTimeoutError,
     ProviderConnectionError,
     RequestRejectedError,
+    TrainingNotAvailableError,
     UnknownNameError,
     UsageError,
 )
-from finetuner.providers.ports import JobFailure
+from finetuner.providers.catalog import BaseModel, Catalog, Prices
+from finetuner.providers.ports import Checkpoint, JobEvent, JobFailure
 from finetuner.records.jobs import JobRecords
 from finetuner.records.journal import Journal
 from finetuner.testing import FakeClock, ScriptedProvider
@@ -182,3 +184,90 @@ def test_the_journal_knows_what_a_tuned_model_has_seen(tmp_path):
     job = create(ScriptedProvider(), tmp_path).wait(clock=FakeClock())
     seen = JobRecords(Journal.open(tmp_path)).training_hashes(str(job.model))
     assert seen == set(examples().prompt_hashes())
+
+
+def test_another_machine_without_the_journal_finds_the_job_and_sends_nothing(tmp_path):
+    provider = ScriptedProvider(failures={"upload": [None, AssertionError("uploaded twice")]})
+    first = create(provider, tmp_path / "one")
+    second = create(provider, tmp_path / "two")
+    assert (second.id, second.existing) == (first.id, True)
+    assert len(provider.trainer.requests) == 1
+
+
+def test_a_job_is_found_by_the_fingerprint_of_its_data(tmp_path):
+    provider = ScriptedProvider()
+    job = create(provider, tmp_path)
+    for name in (job.training_fingerprint, job.training_fingerprint[:12]):
+        assert Job.get(name, provider=provider, workspace=tmp_path).id == job.id
+
+
+def test_a_job_that_the_provider_deleted_is_made_anew(tmp_path):
+    create(ScriptedProvider(), tmp_path)
+    fresh = ScriptedProvider()
+    assert not create(fresh, tmp_path).existing
+    assert len(fresh.trainer.requests) == 1
+
+
+def test_files_are_taken_back_where_nobody_may_train(tmp_path):
+    """The upload succeeds first; after the refusal the files would only lie about."""
+    refusal = TrainingNotAvailableError("closed to this organization", code="training_not_available")
+    provider = ScriptedProvider(failures={"create": [refusal]})
+    with pytest.raises(TrainingNotAvailableError):
+        create(provider, tmp_path)
+    assert provider.files.contents == {}
+    assert create(provider, tmp_path).id == "ftjob-scripted-1"
+
+
+def test_a_limit_refuses_before_the_upload(tmp_path):
+    provider = ScriptedProvider()
+    with pytest.raises(BudgetExceededError):
+        create(provider, tmp_path, max_usd=1.0)
+    assert provider.files.contents == {}
+
+
+def test_each_call_that_waits_on_the_network_has_a_twin(tmp_path):
+    saved = (Checkpoint(id="c", model="m:ckpt", step=20, metrics={"valid_loss": 0.5}),)
+    provider = ScriptedProvider(checkpoints=saved, statuses=["queued"] * 6 + ["running", "succeeded"])
+
+    async def live():
+        job = await Job.create_async(examples(), provider=provider, model=MODEL, seed=1, workspace=tmp_path)
+        again = await Job.get_async(job.id, provider=provider, workspace=tmp_path)
+        listed = await Job.list_async(provider=provider, workspace=tmp_path)
+        assert {job.id, again.id, *(each.id for each in listed)} == {job.id}
+        paused = await (await job.refresh_async()).pause_async()
+        assert (paused.status, (await paused.resume_async()).status) == ("paused", "running")
+        done = await job.wait_async(clock=FakeClock())
+        assert (await done.events_async()) == done.events()
+        assert (await done.checkpoints_async()) == saved
+        assert str((await done.best_checkpoint_async()).model) == "scripted:m:ckpt"
+        assert (await done.curve_async()).latest("valid_loss") == 0.5
+        assert (await done.verdict_async()).shape == "too few steps"
+        assert (await done.progress_async()).share == 1.0
+        return await done.cancel_async()
+
+    assert asyncio.run(live()).status == "succeeded"
+
+
+def test_every_touching_method_of_a_job_has_its_twin():
+    waits = {"create", "get", "list", "refresh", "wait", "cancel", "pause", "resume", "retarget"}
+    asks = {"events", "checkpoints", "curve", "best_checkpoint", "verdict", "progress"}
+    for name in waits | asks:
+        assert asyncio.iscoroutinefunction(getattr(Job, f"{name}_async")), name
+
+
+def test_an_outage_while_waiting_is_outlasted(tmp_path):
+    job = create(ScriptedProvider(failures={"get": [LOST] * 5}), tmp_path)
+    assert job.wait(clock=FakeClock()).status == "succeeded"
+
+
+def test_the_bar_on_a_terminal_shows_the_job(tmp_path, capsys):
+    job = create(ScriptedProvider(), tmp_path).wait(progress=True, clock=FakeClock())
+    assert job.id in capsys.readouterr().err
+
+
+def test_the_cost_so_far_comes_from_the_price_and_the_data(tmp_path):
+    entry = BaseModel(id=f"scripted:{MODEL}", methods=("supervised",), prices=Prices(training=10.0))
+    steps = [JobEvent(id="e", created_at=0.0, message="", metrics={"step": 5, "total_steps": 10})]
+    provider = ScriptedProvider(catalog=Catalog(provider="scripted", models=(entry,)), events=steps)
+    total = examples().tokens(MODEL).total * 2 * 10.0 / 1e6
+    assert create(provider, tmp_path).progress().usd == pytest.approx(total / 2)
