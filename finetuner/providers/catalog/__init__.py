@@ -125,6 +125,11 @@ class Catalog:
         day = on or datetime.now(UTC).date()
         return tuple(model for model in self.models if model.tunable(day))
 
+    def without_dates(self) -> "Catalog":
+        """The same models, none of which retires: the facts of a server that isn't the provider's own."""
+        undated = (attrs.evolve(model, retires=None, training_ends=None) for model in self.models)
+        return attrs.evolve(self, models=tuple(undated))
+
     def find(self, model: str) -> BaseModel | None:
         """The entry for a model's name, a tuned model's base included; None when the catalog doesn't know it."""
         name = base_name(model.removeprefix(f"{self.provider}:"))

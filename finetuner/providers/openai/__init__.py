@@ -8,7 +8,7 @@ import attrs
 from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner.providers.catalog import load_catalog
 from finetuner.providers.openai import flavours
-from finetuner.providers.openai.advisor import OpenAIAdvisor, alternatives, without_dates
+from finetuner.providers.openai.advisor import OpenAIAdvisor, alternatives
 from finetuner.providers.openai.batches import OpenAIBatches
 from finetuner.providers.openai.bulk import OpenAIBulk
 from finetuner.providers.openai.client import Client
@@ -52,8 +52,8 @@ def connect(
         clock=clock,
         api_key=api_key,
     )
-    if client.own_address:
-        catalog = without_dates(catalog)
+    if service.elsewhere(base_url):
+        catalog = catalog.without_dates()
     completer, files = OpenAICompleter(client, clock), OpenAIFiles(client, clock)
     return Provider(
         name=service.name,

@@ -52,17 +52,17 @@ class OpenAIAdvisor:
         return attrs.evolve(self.catalog, models=tuple(models))
 
     def _announced(self, name: str, base: BaseModel | None, today: date) -> tuple[Finding, ...]:
-        """The service's own date wins over the catalog's."""
+        """The service's own date wins over the catalog's; that of another server is told, but it may go on."""
         found = _day(self.client.glance(f"/models/{quote(name, safe=':')}", _GLANCE))
         if found is None or (base is not None and base.retires == found):
             return ()
         title = self.client.flavour.title
-        if found <= today:
+        if found <= today and not self.client.flavour.elsewhere(self.client.base_url):
             message = f"{title} shut {name} down on {found}, with the models tuned from it; {elsewhere()}"
             raise TrainingNotAvailableError(message, provider=self.client.flavour.name, code="model_shut_down")
         if (found - today).days > _SOON_DAYS:
             return ()
-        message = f"{title} will shut {name} down on {found}, and the models tuned from it with it"
+        message = f"{title} announces {found} as the last day of {name}, and of the models tuned from it"
         return (Finding(severity="warning", code="shutdown_announced", message=message, fix="plan for a successor"),)
 
     def _limits(self, name: str) -> tuple[Finding, ...]:
@@ -107,12 +107,6 @@ def findings(catalog: Catalog, base: BaseModel, method: str, today: date) -> tup
     others = ", ".join(model.name for model in catalog.tunable(today))
     fix = f"choose one of {others}" if others else elsewhere()
     return (Finding(severity="error", code=code, message=message, fix=fix),)
-
-
-def without_dates(catalog: Catalog) -> Catalog:
-    """The catalog of a server that isn't the service itself: the service's dates don't hold for it."""
-    models = (attrs.evolve(model, retires=None, training_ends=None) for model in catalog.models)
-    return attrs.evolve(catalog, models=tuple(models))
 
 
 def alternatives(catalog: Catalog) -> str:

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
 
 import attrs
 
@@ -235,26 +234,13 @@ class Client:
         Raises:
             UsageError: The service has no address of its own, and none is given.
         """
-        found = self._given_address or self.flavour.base_url
+        found = self.flavour.given_address(self.base_url) or self.flavour.base_url
         if found is None:
             raise UsageError(
                 f"{self.flavour.title} has no common address; give base_url or set {self.flavour.address_variable}, "
                 f"such as {self.flavour.address}"
             )
         return found
-
-    @property
-    def own_address(self) -> bool:
-        """Whether calls go elsewhere than to the service itself: to an emulator, a proxy, a compatible server."""
-        host = urlsplit(self._given_address or "").hostname
-        return self.flavour.base_url is not None and host not in {None, urlsplit(self.flavour.base_url).hostname}
-
-    @property
-    def _given_address(self) -> str | None:
-        if self.base_url:
-            return self.base_url
-        found, path = os.environ.get(self.flavour.address_variable), self.flavour.address_path
-        return found if not found or path.strip("/") in found else found.rstrip("/") + path
 
     @contextmanager
     def _translated(self) -> Generator[None]:

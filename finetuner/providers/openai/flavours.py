@@ -4,7 +4,9 @@ Sources: OpenAI's API reference (2026-06), Microsoft's fine-tuning guide (2026-0
 Bedrock's fine-tuning guides (2026).
 """
 
+import os
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 
@@ -78,6 +80,18 @@ class Flavour:
     limits: bool = False
     max_tokens_field: str = "max_completion_tokens"
     deployment: Deployment | None = None
+
+    def given_address(self, base_url: str | None) -> str | None:
+        """The base URL that a caller or the environment gives, None where neither does."""
+        given = os.environ.get(self.address_variable)
+        if base_url or not given or self.address_path.strip("/") in given:
+            return base_url or given
+        return f"{given.rstrip('/')}{self.address_path}"
+
+    def elsewhere(self, base_url: str | None = None) -> bool:
+        """Whether calls go to another server than the service: an emulator, a proxy, one that speaks the same API."""
+        host = urlsplit(self.given_address(base_url) or "").hostname
+        return self.base_url is not None and host not in {None, urlsplit(self.base_url).hostname}
 
 
 OPENAI: Final = Flavour(
