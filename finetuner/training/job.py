@@ -365,9 +365,11 @@ class Job(JobView):
         return job
 
     def _moving(self, target: Provider, model: str, training: Data | None, options: JobOptions) -> tuple[Move, Plan]:
+        record = JobRecords(self._journal).by_job_id(self.id)
         origin = Origin(
             provider=self.provider,
             snapshot=self.snapshot,
+            hyperparameters=(self.snapshot if record is None else record.request).hyperparameters,
             training_fingerprint=self.training_fingerprint,
             validation_fingerprint=self.validation_fingerprint,
         )

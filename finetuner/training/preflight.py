@@ -18,6 +18,8 @@ HORIZON_DAYS: Final = 180
 """A model that retires within so many days is warned about."""
 
 _SHOWN: Final = 5
+_ANNOUNCED: Final = "shutdown_announced"
+_CONVERTED: Final = "other_format"  # creation writes the provider's own format
 _CATALOG_CODES: Final = frozenset(
     {
         "model_retired",
@@ -67,6 +69,8 @@ def preflight(
     if training is not None and provider.advisor is not None and not _errors(findings):
         advice = provider.advisor.advise(spec.model, training, spec.method)
         findings += [finding for finding in advice if finding.code not in _CATALOG_CODES]
+    if any(finding.code == _ANNOUNCED for finding in findings):  # the service's own date wins over the catalog's
+        findings = [finding for finding in findings if finding.code != "model_retires_soon"]
     return tuple(findings)
 
 
@@ -164,7 +168,7 @@ def _about_data(report: ValidationReport, role: str) -> Iterator[Finding]:
     by_code: dict[str, list[Issue]] = defaultdict(list)
     for issue in report.issues:
         counts = role == "training" or issue.line is not None  # sizes are asked of training data only
-        if counts and issue.code not in _CATALOG_CODES:
+        if counts and issue.code not in _CATALOG_CODES and issue.code != _CONVERTED:
             by_code[issue.code].append(issue)
     for code, issues in by_code.items():
         first = issues[0]

@@ -26,10 +26,19 @@ _SETTINGS = ("method", "epochs", "batch_size", "learning_rate_multiplier", "seed
 
 @attrs.frozen(kw_only=True)
 class Origin:
-    """The job that is moved, as far as a move needs it."""
+    """The job that is moved, as far as a move needs it.
+
+    Attributes:
+        provider: Its provider's name.
+        snapshot: The job.
+        hyperparameters: What was asked for; what the provider chose by itself is not to be moved.
+        training_fingerprint: Of its training data, where known.
+        validation_fingerprint: Of its validation data, where known.
+    """
 
     provider: str
     snapshot: JobSnapshot
+    hyperparameters: Mapping[str, Json]
     training_fingerprint: str | None
     validation_fingerprint: str | None
 
@@ -129,7 +138,8 @@ def plan_move(
     given = options.get("validation")
     validation = dataset_of(given) if given is not None else _copy(origin.validation_fingerprint, journal)
     overrides = {name: value for name, value in options.items() if name in _SETTINGS and value is not None}
-    spec, dropped = moved_spec(source, target, model, overrides)
+    asked = attrs.evolve(source, hyperparameters=origin.hyperparameters)
+    spec, dropped = moved_spec(asked, target, model, overrides)
     if validation is None and source.validation_file is not None:
         dropped += ("validation data (this workspace has no copy of it; give validation=)",)
     conversion = converted(data, format_for(data, target))
