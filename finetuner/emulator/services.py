@@ -14,6 +14,7 @@ from finetuner.emulator.openai_routes import openai_family
 from finetuner.emulator.openai_state import State
 from finetuner.emulator.routing import Family
 from finetuner.emulator.vertex_batches import Batches
+from finetuner.emulator.vertex_boards import Boards
 from finetuner.emulator.vertex_routes import vertex_family
 from finetuner.emulator.vertex_state import Tunings
 
@@ -28,7 +29,7 @@ def families(backend: Backend, faults: Faults) -> tuple[Family, ...]:
     tunings = Tunings(backend, objects)
     return (
         control_family(faults),
-        vertex_family(tunings, Batches(tunings).routes()),
+        vertex_family(tunings, (*Batches(tunings).routes(), *Boards(tunings).routes())),
         gcs_family(objects, Sessions(backend.folder / "gcs" / "uploads")),
         openai_family(State.of(backend)),
     )

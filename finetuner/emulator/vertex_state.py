@@ -69,6 +69,11 @@ class StoredTuning:
         return f"{self.parent}/models/{self.number}@1"
 
     @property
+    def experiment(self) -> str:
+        """The experiment that holds its losses."""
+        return f"{self.parent}/metadataStores/default/contexts/tuning-experiment-{self.number}"
+
+    @property
     def spec(self) -> JsonObject:
         """The specification, of either method."""
         found: JsonObject = self.body.get("supervisedTuningSpec") or self.body[_PREFERENCE]

@@ -83,6 +83,7 @@ def job(stored: StoredTuning, seen: JobSnapshot, saved: tuple[Checkpoint, ...], 
     }
     if seen.status not in {VALIDATING, QUEUED}:
         raw["startTime"] = moment(stored.created_at)
+        raw["experiment"] = stored.experiment
     if seen.finished_at is not None:
         raw["endTime"] = moment(max(seen.finished_at, stored.created_at))
     if beta and seen.status in _FINER and not cancelling:

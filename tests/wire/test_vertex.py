@@ -115,6 +115,27 @@ class TestContract(ProviderContract):
     def base_model(self, provider):  # noqa: ARG002  # the contract's signature
         return BASE
 
+    def failing(self, failure):
+        if failure == "unreachable":
+            return connect(project="acme", endpoint="http://127.0.0.1:9", access_token=CANARY)
+        said = f"The token is {CANARY}"
+        fault = {
+            "unauthorized": Fault(method="GET", status=403, message=said),
+            "rate limit": Fault(method="GET", status=429, message=said, headers={"Retry-After": "9"}),
+            "broken": Fault(method="GET", status=503, message=said),
+            "time-out": Fault(method="GET", delay=math.inf, drop=True),
+            "garbage": Fault(method="GET", status=200, body=said),
+        }[failure]
+        self.emulator.faults.clear()
+        self.emulator.faults.add(fault)
+        return connected(self.emulator, timeout=0.3)
+
+    def in_strange_status(self):
+        provider = self.make_provider()
+        job = finished(provider, provider.trainer.create(self.request(provider)).id)
+        self.emulator.faults.add(Fault(method="GET", path=JOB, merge={"state": "JOB_STATE_MODERATING"}), times=2)
+        return provider, job.id
+
 
 class TestTheWholeWay:
     def test_a_job_succeeds_with_its_model_at_an_endpoint(self, tuned, training_file):
@@ -145,6 +166,22 @@ class TestTheWholeWay:
         assert messages[0] == f"Job created on {BASE}"
         assert any(message.startswith("Training data: 24 examples") for message in messages)
         assert messages[-1] == "Job is succeeded (JOB_STATE_SUCCEEDED)"
+
+    def test_losses_are_read_from_the_jobs_experiment(self, provider, tuned):
+        steps = [event for event in provider.trainer.events(tuned.id) if "train_loss" in event.metrics]
+        assert [event.metrics["step"] for event in steps] == list(range(1, tuned.total_steps + 1))
+        assert steps[-1].metrics["train_loss"] < steps[0].metrics["train_loss"]
+        for checkpoint in provider.trainer.checkpoints(tuned.id):
+            assert {"train_loss", "train_accuracy", "valid_loss", "valid_accuracy"} <= set(checkpoint.metrics)
+
+    def test_losses_that_may_not_be_read_are_a_warning(self, emulator, provider, tuned):
+        fault = Fault(
+            method="GET", path="/projects/.*/contexts/.*", status=403, message="aiplatform.contexts.get denied"
+        )
+        emulator.faults.add(fault, times=2)
+        (warning,) = [event for event in provider.trainer.events(tuned.id) if event.level == "warn"]
+        assert "aiplatform.contexts.get denied" in warning.message
+        assert [dict(each.metrics) for each in provider.trainer.checkpoints(tuned.id)] == [{}, {}, {}]
 
     def test_a_tuned_model_is_tuned_further(self, provider, tuned, tmp_path):
         more = sent(provider, write(tmp_path / "more.jsonl", [(f"package late {n}", "shipping") for n in range(20)]))

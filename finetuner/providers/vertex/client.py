@@ -103,9 +103,24 @@ class Client:
 
     def beta(self, verb: str, path: str, body: JsonObject | None = None) -> JsonObject:
         """The answer of a v1beta1 address below the host, such as `projects/…/tuningJobs/…`."""
+        return self._rest(verb, "v1beta1", path, body=body)
+
+    def look(self, path: str, query: Mapping[str, str] | None = None) -> JsonObject:
+        """What lies at a v1 address below the host, such as `projects/…/tensorboards/…`."""
+        return self._rest("GET", "v1", path, query=query)
+
+    def _rest(
+        self,
+        verb: str,
+        version: str,
+        path: str,
+        *,
+        body: JsonObject | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> JsonObject:
         with self.translation.of(VERTEX):
-            url = f"{self.settings.host(self._location(path))}/v1beta1/{quote(path, safe='/:@')}"
-            answer = self.connection.session.request(verb, url, json=body, timeout=self.settings.seconds)
+            url = f"{self.settings.host(self._location(path))}/{version}/{quote(path, safe='/:@')}"
+            answer = self.connection.session.request(verb, url, json=body, params=query, timeout=self.settings.seconds)
             found: Json = body_of(answer)
             if not answer.ok:
                 error = as_object(as_object(found).get("error"))

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
+import attrs
+
 from finetuner._core.types import JsonObject
 from finetuner.providers.lenient import as_moment, as_text, as_whole
 from finetuner.providers.ports import FAILED, Finding, JobEvent
-from finetuner.providers.vertex import mapping
+from finetuner.providers.vertex import losses, mapping
+from finetuner.providers.vertex.losses import Losses
 
 
 def findings(raw: JsonObject) -> tuple[Finding, ...]:
@@ -36,9 +39,19 @@ def findings(raw: JsonObject) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def events(raw: JsonObject) -> tuple[JobEvent, ...]:
-    """Events, oldest first; their ids stay the same from one look to the next."""
-    return tuple(sorted(_events(raw), key=lambda event: event.created_at))
+def events(raw: JsonObject, found: Losses | None = None) -> tuple[JobEvent, ...]:
+    """Events, oldest first; their ids stay the same from one look to the next.
+
+    Args:
+        raw: The job.
+        found: What was measured in it.
+    """
+    told = list(_events(raw))
+    begin, end = told[0].created_at, told[-1].created_at
+    # Measured by another clock, and yet between the job's first and last event.
+    steps = losses.events(mapping.identity(raw), found or Losses(), mapping.job(raw).total_steps)
+    told[1:1] = [attrs.evolve(each, created_at=min(max(each.created_at, begin), end)) for each in steps]
+    return tuple(sorted(told, key=lambda event: event.created_at))
 
 
 def _events(raw: JsonObject) -> Iterator[JobEvent]:
@@ -52,6 +65,10 @@ def _events(raw: JsonObject) -> Iterator[JobEvent]:
     if started is not None:
         yield JobEvent(id=f"{name}#started", created_at=max(started, created), message="Training started")
     last = max(ended or updated, started or created, created)
+    experiment = as_text(raw.get("experiment"))
+    if experiment is not None:
+        message = f"Losses are kept in the experiment {experiment}"
+        yield JobEvent(id=f"{name}#experiment", created_at=started or created, message=message)
     if stats:
         rows, tokens = as_whole(stats.get("tuningDatasetExampleCount")), as_whole(stats.get("totalBillableTokenCount"))
         message = (
@@ -70,9 +87,5 @@ def _events(raw: JsonObject) -> Iterator[JobEvent]:
     if problem is not None:
         level = "error" if job.status == FAILED else "warn"
         yield JobEvent(id=f"{name}#error", created_at=last, message=problem.message, level=level)
-    experiment = as_text(raw.get("experiment"))
-    if experiment is not None:
-        message = f"Losses are kept in the experiment {experiment}"
-        yield JobEvent(id=f"{name}#experiment", created_at=last, message=message)
     message = f"Job is {job.status} ({word})"
     yield JobEvent(id=f"{name}#{word}", created_at=last, message=message)

@@ -10,7 +10,7 @@ import attrs
 from finetuner._core.types import JsonObject
 from finetuner.errors import NotFoundError, RequestRejectedError
 from finetuner.providers.ports import Checkpoint, Finding, JobEvent, JobRequest, JobSnapshot
-from finetuner.providers.vertex import history, mapping, resources
+from finetuner.providers.vertex import history, losses, mapping, resources
 from finetuner.providers.vertex.client import Client
 from finetuner.providers.vertex.failures import NAME
 from finetuner.providers.vertex.requests import METHODS, job_body, label
@@ -58,16 +58,24 @@ class VertexTrainer:
         return tuple(mapping.job(raw) for raw in islice(self.client.jobs(), limit))
 
     def events(self, job_id: str) -> tuple[JobEvent, ...]:
-        """What the job itself tells, oldest first; rows that were left out are warnings. Raises `NotFoundError`."""
-        return history.events(self._job(job_id))
+        """What the job itself tells, and its losses, oldest first; rows left out are warnings.
+
+        Raises:
+            NotFoundError: There is no such job.
+        """
+        raw = self._job(job_id)
+        return history.events(raw, losses.losses(self.client, raw))
 
     def findings(self, job_id: str) -> tuple[Finding, ...]:
         """What Vertex AI noted about the training data, once it has read them. Raises `NotFoundError`."""
         return history.findings(self._job(job_id))
 
     def checkpoints(self, job_id: str) -> tuple[Checkpoint, ...]:
-        """Checkpoints with their endpoints, earliest step first. Raises `NotFoundError`."""
-        return mapping.checkpoints(self._job(job_id))
+        """Checkpoints with their endpoints and losses, earliest step first. Raises `NotFoundError`."""
+        raw = self._job(job_id)
+        saved = mapping.checkpoints(raw)
+        found = losses.losses(self.client, raw) if saved else losses.Losses()
+        return tuple(losses.measured(each, found) for each in saved)
 
     def cancel(self, job_id: str) -> JobSnapshot:
         """Ask the job to stop; one that has ended is returned as it is. Raises `NotFoundError`."""
