@@ -13,7 +13,11 @@ import pytest
         (["dashboard"], ["starlette"], "web"),
         (["serve", "local:ngram-small"], ["starlette"], "web"),
         (["analyze", "data.parquet"], ["pyarrow"], "parquet"),
-        (["upload", "training.jsonl", "--provider", "vertex", "--to", "gs://bucket/x"], ["google.cloud", "google.cloud.storage"], "vertex"),
+        (
+            ["upload", "training.jsonl", "--provider", "vertex", "--to", "gs://bucket/x"],
+            ["google.cloud", "google.cloud.storage"],
+            "vertex",
+        ),
     ],
 )
 def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(tmp_path, words, missing, extra):
