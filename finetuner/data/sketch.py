@@ -1,35 +1,38 @@
 """Pairs of similar texts, found without comparing every text with every other.
 
 Similarity is the Jaccard index of two sets of shingles, that is shared shingles / all shingles. Short texts are sets of
-4 characters, so that a typo costs little; long ones are sets of 5 words, of which a share that falls with the length
-is kept (a fraction sketch: hashes below a bound). A text of middle length is both, so that no pair falls between.
+4 characters, so that a typo costs little; long ones are sets of 5 words. Of the long ones a share that falls with the
+length is kept (a fraction sketch: hashes below a bound), which finds pairs; each found pair is then compared exactly. A
+text of middle length is both, so that no pair falls between.
 """
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from finetuner.data.shingles import Hashes, Ints, bound, levels, mix, shingles
 from finetuner.data.text import plain
 
-_Hashes = NDArray[np.uint64]
-_Ints = NDArray[np.int64]
-
 _CHARACTERS: Final = 4
-_WORDS: Final = 5
 _SHORT_BELOW: Final = 400
 _LONG_FROM: Final = 300
-_KEPT_HASHES: Final = 128
+_KEPT_HASHES: Final = 32
+_MARGIN: Final = 0.25
+_BATCH_CHARACTERS: Final = 65_536
+_TEMPLATE_SAMPLE: Final = 100
+_COMPARED_AT_ONCE: Final = 2_000
 _COMMON_SHARE: Final = 0.5
 _COMMON_FROM: Final = 20
 _MOST_SHARED: Final = 1_000
 _PAIRS_PER_BLOCK: Final = 2_000_000
 _SIGNATURE_WORDS: Final = 8
-_LONGEST_WORD: Final = 20
 _LOWEST: Final = 0.5
+
+
+_Found = tuple[Ints, Ints, NDArray[np.float64]]
 
 
 @attrs.frozen(eq=False)
@@ -42,8 +45,8 @@ class Pairs:
         similarity: Jaccard index, exact for short texts and estimated for long ones, 0 to 1.
     """
 
-    left: _Ints
-    right: _Ints
+    left: Ints
+    right: Ints
     similarity: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -63,23 +66,93 @@ def similar_pairs(texts: Sequence[str], near: float) -> Pairs:
     Raises:
         ValueError: `near` is outside 0.5 to 1.
     """
-    if not _LOWEST <= near <= 1:
-        raise ValueError(f"near is {near}; similarity is found from {_LOWEST} to 1")
-    simple = [plain(text) for text in texts]
-    lengths = np.array([len(text) for text in simple], dtype=np.int64)
-    short = np.flatnonzero((lengths < _SHORT_BELOW) & (lengths > 0))
-    long = np.flatnonzero(lengths >= _LONG_FROM)
-    found = [_short_pairs([simple[row] for row in short], short, near)]
-    found.append(_long_pairs([simple[row] for row in long], long, near))
-    left, right, similarity = (np.concatenate(part) for part in zip(*found, strict=True))
-    order = np.lexsort((-similarity, right, left))
-    left, right, similarity = left[order], right[order], similarity[order]
-    first = np.ones(len(left), dtype=bool)
-    first[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
-    return Pairs(left[first], right[first], similarity[first])
+    sketch = Sketch()
+    for text in texts:
+        sketch.add(text)
+    return sketch.pairs(near, texts.__getitem__)
 
 
-def clusters(size: int, pairs: Sequence[tuple[int, int]]) -> _Ints:
+class Sketch:
+    """What is kept of texts that go by one after the other: little, but enough to find similar pairs in the end."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._short: list[tuple[int, str]] = []
+        self._names: list[int] = []
+        self._waiting: list[str] = []
+        self._characters = 0
+        self._rows: list[NDArray[np.int32]] = []
+        self._hashes: list[Hashes] = []
+        self._words: list[Ints] = []
+
+    def add(self, text: str) -> None:
+        """Take note of the next text."""
+        if len(text) < 2 * _SHORT_BELOW:
+            simple = plain(text)
+            if 0 < len(simple) < _SHORT_BELOW:
+                self._short.append((self._size, simple))
+            long = len(simple) >= _LONG_FROM
+        else:
+            long = True
+        if long:
+            self._names.append(self._size)
+            self._waiting.append(text)
+            self._characters += len(text)
+            if self._characters >= _BATCH_CHARACTERS:
+                self._flush()
+        self._size += 1
+
+    def _flush(self) -> None:
+        if self._waiting:
+            found = shingles(self._waiting, _KEPT_HASHES)
+            first = len(self._names) - len(self._waiting)
+            self._rows.append((found.rows + first).astype(np.int32))
+            self._hashes.append(found.hashes)
+            self._words.append(found.words)
+            self._waiting, self._characters = [], 0
+
+    def pairs(self, near: float, text: Callable[[int], str]) -> Pairs:
+        """All pairs of texts whose similarity is at least `near`.
+
+        Args:
+            near: Lowest similarity, 0.5 to 1.
+            text: Gives a text again, by its number.
+
+        Raises:
+            ValueError: `near` is outside 0.5 to 1.
+        """
+        if not _LOWEST <= near <= 1:
+            raise ValueError(f"near is {near}; similarity is found from {_LOWEST} to 1")
+        self._flush()
+        names = np.array([name for name, _ in self._short], dtype=np.int64)
+        found = [_short_pairs([simple for _, simple in self._short], names, near), self._long_pairs(near, text)]
+        left, right, similarity = (np.concatenate(part) for part in zip(*found, strict=True))
+        order = np.lexsort((-similarity, right, left))
+        left, right, similarity = left[order], right[order], similarity[order]
+        first = np.ones(len(left), dtype=bool)
+        first[1:] = (left[1:] != left[:-1]) | (right[1:] != right[:-1])
+        return Pairs(left[first], right[first], similarity[first])
+
+    def _long_pairs(self, near: float, text: Callable[[int], str]) -> _Found:
+        names = np.array(self._names, dtype=np.int64)
+        if not len(names):
+            return _joined([], names)
+        few = np.linspace(0, len(names) - 1, min(len(names), _TEMPLATE_SAMPLE)).astype(np.int64)
+        template = _template([text(name) for name in names[few].tolist()])
+        candidates = _sketched_pairs(
+            np.concatenate(self._rows), np.concatenate(self._hashes), np.concatenate(self._words), near, template
+        )
+        found: list[_Found] = []
+        for left, right in candidates:
+            for start in range(0, len(left), _COMPARED_AT_ONCE):
+                one, other = left[start : start + _COMPARED_AT_ONCE], right[start : start + _COMPARED_AT_ONCE]
+                similarity = _exact(one, other, lambda row: text(int(names[row])), template)
+                kept = similarity >= near - 1e-9
+                found.append((one[kept], other[kept], similarity[kept]))
+        return _joined(found, names)
+
+
+def clusters(size: int, pairs: Sequence[tuple[int, int]]) -> Ints:
     """For each of `size` items the lowest number that it is linked to, over any number of pairs (union-find)."""
     parent = list(range(size))
 
@@ -95,25 +168,18 @@ def clusters(size: int, pairs: Sequence[tuple[int, int]]) -> _Ints:
     return np.array([root(item) for item in range(size)], dtype=np.int64)
 
 
-def _mix(values: _Hashes) -> _Hashes:
-    """The finalizer of splitmix64: spreads any input evenly over 64 bits."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
-
-
-def _windows(units: _Hashes, counts: _Ints, width: int) -> tuple[_Ints, _Hashes]:
+def _windows(units: Hashes, counts: Ints, width: int) -> tuple[Ints, Hashes]:
     """Row number and hash of every run of `width` units inside one row; each row has at least `width` units."""
     rows = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
     hashes = np.zeros(max(len(units) - width + 1, 0), dtype=np.uint64)
     for offset in range(width):
         part = units[offset : offset + len(hashes)]
-        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + _mix(part + np.uint64(1))
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + mix(part + np.uint64(1))
     inside = rows[: len(hashes)] == rows[width - 1 :]
-    return rows[: len(hashes)][inside], _mix(hashes[inside])
+    return rows[: len(hashes)][inside], mix(hashes[inside])
 
 
-def _sets(rows: _Ints, hashes: _Hashes, size: int) -> tuple[_Ints, _Ints, _Hashes]:
+def _sets(rows: Ints, hashes: Hashes, size: int) -> tuple[Ints, Ints, Hashes]:
     """Row, rank and hash of each different shingle of each row; the rarest first within a row; common ones left out."""
     order = np.lexsort((hashes, rows))
     rows, hashes = rows[order], hashes[order]
@@ -131,7 +197,7 @@ def _sets(rows: _Ints, hashes: _Hashes, size: int) -> tuple[_Ints, _Ints, _Hashe
     return rows[order], ranks[order], hashes[order]
 
 
-def _blocks(rows: _Ints, keys: _Ints) -> list[tuple[_Ints, _Ints]]:
+def _blocks(rows: Ints, keys: Ints) -> list[tuple[Ints, Ints]]:
     """For each block of rows the positions of its entries (sorted by key, then row), and how many partners follow."""
     ends = np.searchsorted(keys, keys, side="right")
     partners = ends - np.arange(len(keys)) - 1
@@ -143,7 +209,7 @@ def _blocks(rows: _Ints, keys: _Ints) -> list[tuple[_Ints, _Ints]]:
     return [(part, partners[part]) for part in np.split(order, starts[1:])] if len(rows) else []
 
 
-def _candidates(rows: _Ints, positions: _Ints, partners: _Ints, size: int) -> tuple[_Ints, _Ints, _Ints]:
+def _candidates(rows: Ints, positions: Ints, partners: Ints, size: int) -> tuple[Ints, Ints, Ints]:
     """Pairs of rows that share keys, with how many they share."""
     source = np.repeat(positions, partners)
     starts = np.cumsum(partners) - partners
@@ -152,16 +218,13 @@ def _candidates(rows: _Ints, positions: _Ints, partners: _Ints, size: int) -> tu
     return pairs // max(size, 1), pairs % max(size, 1), shared
 
 
-_Found = tuple[_Ints, _Ints, NDArray[np.float64]]
-
-
-def _joined(found: list[_Found], names: _Ints) -> _Found:
+def _joined(found: list[_Found], names: Ints) -> _Found:
     empty: _Found = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
     left, right, similarity = (np.concatenate(part) for part in zip(empty, *found, strict=True))
     return names[left], names[right], similarity
 
 
-def _short_pairs(texts: list[str], names: _Ints, near: float) -> _Found:
+def _short_pairs(texts: list[str], names: Ints, near: float) -> _Found:
     """Exact: two sets with Jaccard >= t share one of their `size - ceil(t size) + 1` rarest members (prefix filter)."""
     size = len(texts)
     padded = [f" {text} ".ljust(_CHARACTERS) for text in texts]
@@ -194,7 +257,7 @@ def _short_pairs(texts: list[str], names: _Ints, near: float) -> _Found:
     return _joined(found, names)
 
 
-def _signatures(rows: _Ints, hashes: _Hashes, size: int) -> _Hashes:
+def _signatures(rows: Ints, hashes: Hashes, size: int) -> Hashes:
     """512 bits for each row; a bit set in one and not in the other proves a member that isn't shared."""
     bits = hashes % np.uint64(_SIGNATURE_WORDS * 64)
     signatures = np.zeros((size, _SIGNATURE_WORDS), dtype=np.uint64)
@@ -204,7 +267,7 @@ def _signatures(rows: _Ints, hashes: _Hashes, size: int) -> _Hashes:
     return signatures
 
 
-def _shared(left: _Ints, right: _Ints, sizes: _Ints, starts: _Ints, members: _Ints, ranks: _Ints, span: int) -> _Ints:
+def _shared(left: Ints, right: Ints, sizes: Ints, starts: Ints, members: Ints, ranks: Ints, span: int) -> Ints:
     """How many members two rows share, shape (n_pairs,)."""
     many = sizes[left]
     offsets = np.cumsum(many) - many
@@ -215,55 +278,74 @@ def _shared(left: _Ints, right: _Ints, sizes: _Ints, starts: _Ints, members: _In
     return np.asarray(hits[offsets + many] - hits[offsets], dtype=np.int64)
 
 
-def _units(text: str) -> list[str]:
-    """Words; characters where the language doesn't put spaces between words."""
-    words = text.split(" ")
-    return words if len(words) * _LONGEST_WORD >= len(text) else list(text)
+def _template(texts: Sequence[str]) -> Hashes:
+    """The shingles that more than half of the texts have; none where there are few texts."""
+    if len(texts) < _COMMON_FROM:
+        return np.zeros(0, dtype=np.uint64)
+    _, hashes = _all_shingles(texts)
+    values, counts = np.unique(hashes, return_counts=True)
+    return values[counts > len(texts) * _COMMON_SHARE]
 
 
-def _long_pairs(texts: list[str], names: _Ints, near: float) -> _Found:
-    """Estimated from the shingle hashes below 1 / 2^level of the range, where the level grows with the length."""
-    size = len(texts)
-    vocabulary = _Vocabulary()
-    rows_found: list[_Ints] = []
-    hashes_found: list[_Hashes] = []
-    levels = np.zeros(size, dtype=np.int64)
-    for row, text in enumerate(texts):
-        units = _units(text)
-        levels[row] = max(0, (len(units) // _KEPT_HASHES).bit_length() - 1)
-        values = np.array([vocabulary[unit] for unit in units], dtype=np.uint64)
-        _, hashes = _windows(values, np.array([len(values)]), min(_WORDS, len(values)))
-        kept = hashes <= _bound(int(levels[row]))
-        hashes_found.append(hashes[kept])
-        rows_found.append(np.full(int(kept.sum()), row, dtype=np.int64))
-    if not texts:
-        return _joined([], names)
-    rows, ranks, hashes = _sets(np.concatenate(rows_found), np.concatenate(hashes_found), size)
-    frequency = np.bincount(ranks)
+def _all_shingles(texts: Sequence[str]) -> tuple[Ints, Hashes]:
+    """Row and hash of all shingles, a few texts at a time: large arrays don't fit the processor's cache."""
+    rows, hashes = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
+    start = characters = 0
+    for end, text in enumerate(texts, 1):
+        characters += len(text)
+        if characters >= _BATCH_CHARACTERS or end == len(texts):
+            found = shingles(texts[start:end])
+            rows.append(found.rows + start)
+            hashes.append(found.hashes)
+            start, characters = end, 0
+    return np.concatenate(rows), np.concatenate(hashes)
+
+
+def _sketched_pairs(
+    rows: NDArray[np.int32], hashes: Hashes, words: Ints, near: float, template: Hashes
+) -> Iterator[tuple[Ints, Ints]]:
+    """Pairs that may be similar, in blocks: estimated from the hashes below the bound of the longer text."""
+    if len(template):
+        own = ~np.isin(hashes, template)
+        rows, hashes = rows[own], hashes[own]
+    size = len(words)
+    level = levels(words, _KEPT_HASHES)
+    highest = int(level.max()) + 1
     sizes = np.stack(
-        [np.bincount(rows[hashes <= _bound(level)], minlength=size) for level in range(int(levels.max()) + 1)], axis=1
+        [
+            np.bincount(rows[hashes <= bound(np.array(step))], minlength=size).astype(np.int32)
+            for step in range(highest)
+        ],
+        axis=1,
     )
-    joinable = frequency[ranks] <= _MOST_SHARED
-    order = np.lexsort((rows[joinable], ranks[joinable]))
-    rows, keys = rows[joinable][order], ranks[joinable][order]
-    found: list[_Found] = []
-    for positions, partners in _blocks(rows, keys):
-        left, right, shared = _candidates(rows, positions, partners, size)
-        level = np.maximum(levels[left], levels[right])
-        similarity = shared / (sizes[left, level] + sizes[right, level] - shared)
-        kept = similarity >= near - 1e-9
-        found.append((left[kept], right[kept], similarity[kept]))
-    return _joined(found, names)
+    order = np.argsort(hashes, kind="stable")  # rows go up, so they do among equal hashes too
+    rows, hashes = rows[order], hashes[order]
+    new = np.ones(len(hashes), dtype=bool)
+    new[1:] = hashes[1:] != hashes[:-1]
+    counts = np.diff(np.append(np.flatnonzero(new), len(hashes)))
+    shared = np.repeat((counts > 1) & (counts <= _MOST_SHARED), counts)
+    joined, keys = rows[shared].astype(np.int64), np.cumsum(new)[shared]
+    lowest = max(0.0, near - _MARGIN)
+    for positions, partners in _blocks(joined, keys):
+        left, right, common = _candidates(joined, positions, partners, size)
+        step = np.maximum(level[left], level[right])
+        alike = common >= lowest * (sizes[left, step] + sizes[right, step] - common)
+        yield left[alike], right[alike]
 
 
-def _bound(level: int) -> np.uint64:
-    return np.uint64((1 << (64 - level)) - 1)
-
-
-class _Vocabulary(dict[str, int]):
-    """The hash of each word, worked out once."""
-
-    def __missing__(self, word: str) -> int:
-        digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        value = self[word] = int.from_bytes(digest, "big")
-        return value
+def _exact(left: Ints, right: Ints, text: Callable[[int], str], template: Hashes) -> NDArray[np.float64]:
+    """Jaccard index of pairs, over all their shingles that are no template."""
+    names = np.unique(np.concatenate([left, right]))
+    rows, hashes = _all_shingles([text(int(name)) for name in names])
+    if len(template):
+        own = ~np.isin(hashes, template)
+        rows, hashes = rows[own], hashes[own]
+    starts = np.searchsorted(rows, np.arange(len(names) + 1))
+    similarity = np.zeros(len(left), dtype=np.float64)
+    for place, (one, other) in enumerate(
+        zip(np.searchsorted(names, left).tolist(), np.searchsorted(names, right).tolist(), strict=True)
+    ):
+        first, second = hashes[starts[one] : starts[one + 1]], hashes[starts[other] : starts[other + 1]]
+        common = len(np.intersect1d(first, second, assume_unique=True))
+        similarity[place] = common / max(1, len(first) + len(second) - common)
+    return similarity
