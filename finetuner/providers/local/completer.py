@@ -15,11 +15,11 @@ import attrs
 
 from finetuner._core import codec
 from finetuner.data.examples import Example, Message
+from finetuner.data.tokens import count_text
 from finetuner.errors import NotFoundError
 from finetuner.providers.catalog import Catalog
 from finetuner.providers.local import mapping, weights, zero_shot
 from finetuner.providers.local.classifier import Classifier
-from finetuner.providers.local.features import tokens
 from finetuner.providers.local.mapping import NAME, rejected
 from finetuner.providers.local.sizes import FeatureConfig, size_from
 from finetuner.providers.local.store import Store
@@ -62,8 +62,8 @@ class LocalCompleter:
             model=model,
             finish_reason=finish_reason,
             usage=Usage(
-                prompt_tokens=sum(len(tokens(message.text)) for message in messages),
-                completion_tokens=len(tokens(text)),
+                prompt_tokens=sum(count_text(message.text, model) for message in messages),
+                completion_tokens=count_text(text, model),
             ),
             confidence=confidence,
             request_id=f"local-{secrets.token_hex(8)}",

@@ -128,6 +128,14 @@ class Vocabulary:
         idf = np.log((1 + len(texts)) / (1 + frequency)) + 1
         return cls(config=config, buckets=buckets, idf=idf.astype(np.float32))
 
+    def joined(self, earlier: "Vocabulary") -> "Vocabulary":
+        """This vocabulary and an earlier one, whose weights of rarity stay as they were learned."""
+        buckets = np.union1d(self.buckets, earlier.buckets)
+        idf = np.empty(len(buckets), np.float32)
+        idf[np.searchsorted(buckets, self.buckets)] = self.idf
+        idf[np.searchsorted(buckets, earlier.buckets)] = earlier.idf
+        return Vocabulary(config=self.config, buckets=buckets, idf=idf)
+
     def rows(self, texts: Iterable[str]) -> SparseRows:
         """Texts as rows over this vocabulary; features that training never saw are left out."""
         pairs = [self._row(text) for text in texts]

@@ -17,7 +17,7 @@ from finetuner.errors import NotFoundError, RequestRejectedError
 from finetuner.providers.catalog import BaseModel, Catalog
 from finetuner.providers.local import mapping
 from finetuner.providers.local.liveness import ProcessIdentity
-from finetuner.providers.local.mapping import NAME, Hyperparameters, JobRecord, rejected
+from finetuner.providers.local.mapping import NAME, Hyperparameters, JobRecord
 from finetuner.providers.local.sizes import size_from, size_options
 from finetuner.providers.local.store import CANCEL, PAUSE, JobFolder, Store
 from finetuner.providers.ports import (
@@ -140,6 +140,7 @@ class LocalTrainer:
     def _record(self, request: JobRequest, job_id: str) -> JobRecord:
         mapping.check_request(request)
         base = self._base(request.model)
+        parent = self._parent(request.model)
         Hyperparameters.parse(request.hyperparameters, max_epochs=base.limits.max_epochs)
         for file_id in filter(None, (request.training_file, request.validation_file)):
             if not self.store.content(file_id).is_file():
@@ -149,21 +150,40 @@ class LocalTrainer:
             created_at=time.time(),
             request=request,
             seed=request.seed or 0,
-            size=size_options(size_from(base.options)),
+            size=parent[0].record().size if parent else size_options(size_from(base.options)),
             limits=base.limits,
             continues=next(self._unfinished(request), None),
+            parent=parent[0].id if parent else None,
+            parent_step=parent[1] if parent else None,
         )
 
     def _base(self, model: str) -> BaseModel:
-        if mapping.job_of_model(model):
-            raise rejected(
-                "model", "is a tuned embedded model, which can't be tuned further; train its base on all data"
-            )
         base = self.catalog.find(model)
         if base is None or not base.methods:
             known = ", ".join(entry.name for entry in self.catalog.models if entry.methods)
             raise NotFoundError(f"no embedded base model {model!r}; there are {known}", provider=NAME)
         return base
+
+    def _parent(self, model: str) -> tuple[JobFolder, int] | None:
+        """The job that made a tuned model, and the step that the model is; None for a base model.
+
+        Raises:
+            NotFoundError: There is no such tuned model in this workspace.
+        """
+        named = mapping.job_of_model(model)
+        if named is None and not model.startswith("ft:"):
+            return None
+        folder = self.store.place(named[0]) if named else None
+        if folder is not None and named is not None and folder.exists:
+            whole = folder.state().status == SUCCEEDED
+            steps = [checkpoint.step for checkpoint in folder.checkpoints()]
+            step = named[1] if named[1] is not None else steps[-1] if whole and steps else None
+            if step in steps and model == mapping.tuned_model(folder.record(), named[1]):
+                return folder, step
+        known = ", ".join(self.store.tuned_models()) or "none"
+        raise NotFoundError(
+            f"no tuned embedded model {model!r} in {self.store.folder}; there are {known}", provider=NAME
+        )
 
     def _unfinished(self, request: JobRequest) -> Iterator[str]:
         for folder in self.store.jobs():

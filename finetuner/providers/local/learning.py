@@ -106,7 +106,12 @@ class EpochEnd:
 
 
 def train(
-    training: Texts, plan: Plan, *, validation: Texts | None = None, resume: Checkpoint | None = None
+    training: Texts,
+    plan: Plan,
+    *,
+    validation: Texts | None = None,
+    resume: Checkpoint | None = None,
+    origin: Classifier | None = None,
 ) -> Iterator[Step | EpochEnd]:
     """Learn, step by step; stop by no longer asking for the next step.
 
@@ -115,6 +120,8 @@ def train(
         plan: How to train.
         validation: Texts that are only scored, at the end of each epoch.
         resume: The last checkpoint of an interrupted run of the same plan over the same data.
+        origin: A tuned model to go on from: what it knows stays, new features and labels are added. None starts with
+            random weights.
 
     Yields:
         A `Step` after each step and an `EpochEnd` after each epoch.
@@ -123,12 +130,16 @@ def train(
         UsageError: When texts and labels don't pair up, no text has a word, or `resume` is from another run.
     """
     texts, answers = training
-    fingerprint = _fingerprint(texts, answers, plan)
+    fingerprint = _fingerprint(texts, answers, plan, origin)
     if resume is not None and resume.fingerprint != fingerprint:
         raise UsageError("the checkpoint is from another plan or other training data: start over without it")
-    labels = tuple(sorted(set(answers)))
+    labels = tuple(sorted({*answers, *(origin.labels if origin else ())}))
     targets = label_numbers(answers, labels, n_texts=len(texts))
-    start = resume or _beginning(Vocabulary.fit(texts, plan.size.features), labels, plan, fingerprint)
+    start = resume
+    if start is None:
+        fitted = Vocabulary.fit(texts, plan.size.features)
+        start = _beginning(fitted.joined(origin.vocabulary) if origin else fitted, labels, plan, fingerprint)
+        start = _inheriting(start, origin) if origin else start
     learner = _Learner.at(start, plan)
     rows = start.classifier.vocabulary.rows(texts)
     held_out = validation and (
@@ -172,6 +183,21 @@ def _beginning(vocabulary: Vocabulary, labels: tuple[str, ...], plan: Plan, fing
     classifier = _classifier(plan.size, labels, vocabulary, parameters)
     squares = tuple(np.zeros((len(array), 1), np.float32) for array in parameters)
     return Checkpoint(classifier=classifier, squares=_four(squares), epoch=0, fingerprint=fingerprint)
+
+
+def _inheriting(start: Checkpoint, origin: Classifier) -> Checkpoint:
+    """The beginning with the weights of another model where that knows the feature or the label."""
+    fresh = start.classifier
+    embedding, hidden_bias, output, output_bias = (array.copy() for array in fresh.parameters)
+    rows = np.searchsorted(fresh.vocabulary.buckets, origin.vocabulary.buckets)
+    columns = label_numbers(origin.labels, fresh.labels, n_texts=len(origin.labels))
+    embedding[rows] = origin.embedding
+    hidden_bias[:] = origin.hidden_bias
+    output[:, columns] = origin.output
+    output_bias[:, columns] = origin.output_bias
+    parameters = (embedding, hidden_bias, output, output_bias)
+    classifier = _classifier(fresh.size, fresh.labels, fresh.vocabulary, parameters)
+    return attrs.evolve(start, classifier=classifier)
 
 
 def _classifier(
@@ -250,8 +276,10 @@ class _Learner:
         self.parameters[which][rows] -= np.float32(rate) * gradient / (np.sqrt(sums[rows]) + _EPSILON)
 
 
-def _fingerprint(texts: Sequence[str], labels: Sequence[str], plan: Plan) -> str:
+def _fingerprint(texts: Sequence[str], labels: Sequence[str], plan: Plan, origin: Classifier | None) -> str:
     digest = hashlib.sha256(repr(attrs.astuple(plan)).encode())
+    for array in origin.parameters if origin is not None else ():
+        digest.update(np.ascontiguousarray(array).tobytes())
     for part in (texts, labels):
         for text in part:
             digest.update(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())

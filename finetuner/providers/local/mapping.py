@@ -10,7 +10,7 @@ import attrs
 
 from finetuner._core.types import Json
 from finetuner.errors import RequestRejectedError
-from finetuner.providers.catalog import Limits
+from finetuner.providers.catalog import Limits, base_name
 from finetuner.providers.local.sizes import automatic_batch_size, automatic_epochs
 from finetuner.providers.ports import (
     FAILED,
@@ -52,6 +52,8 @@ class JobRecord:
         size: The base model's numbers, as `sizes.size_from` reads them.
         limits: The base model's limits.
         continues: A dead job of an equal request whose checkpoints are taken over, or None.
+        parent: The job whose model this one goes on from, or None.
+        parent_step: The step of that model.
     """
 
     id: str
@@ -61,6 +63,8 @@ class JobRecord:
     size: Mapping[str, Json]
     limits: Limits
     continues: str | None = None
+    parent: str | None = None
+    parent_step: int | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -77,7 +81,7 @@ class JobState:
         step: Steps done.
         total_steps: Steps in all.
         hyperparameters: What is used, once the data is known.
-        trained_tokens: Words and signs read in all epochs, once it succeeded.
+        trained_tokens: Tokens of the training file times the epochs, once it succeeded.
         failure: Why it failed.
     """
 
@@ -184,7 +188,7 @@ def tuned_model(record: JobRecord, step: int | None = None) -> str:
     The form is OpenAI's, `ft:<base>:<organization>:<suffix>:<id>[:ckpt-step-N]`, with `local` as the organization.
     """
     suffix = re.sub(r"[^A-Za-z0-9._-]+", "-", record.request.suffix or "")
-    name = f"ft:{record.request.model}:{NAME}:{suffix}:{record.id.removeprefix(JOB_PREFIX)}"
+    name = f"ft:{base_name(record.request.model)}:{NAME}:{suffix}:{record.id.removeprefix(JOB_PREFIX)}"
     return name if step is None else f"{name}:ckpt-step-{step}"
 
 

@@ -19,7 +19,7 @@ import attrs
 
 from finetuner.errors import DataFormatError, FinetunerError, NotFoundError
 from finetuner.providers.local import learning, mapping, reading, weights
-from finetuner.providers.local.features import tokens
+from finetuner.providers.local.classifier import Classifier
 from finetuner.providers.local.liveness import ProcessIdentity
 from finetuner.providers.local.mapping import Hyperparameters, ResolvedHyperparameters
 from finetuner.providers.local.reading import Labeled
@@ -93,6 +93,8 @@ class Training:
     def _train(self) -> None:
         self._enter(VALIDATING, "validating the files")
         training, validation = self._data()
+        name = self._record.request.training_file
+        tokens = reading.count(self._store.content(name), name, self._record.request.model)
         chosen = self._hyperparameters().resolved(len(training))
         self._state = attrs.evolve(self._state, hyperparameters=attrs.asdict(chosen))
         self._enter(QUEUED, "the files are valid; waiting for a free processor")
@@ -102,8 +104,7 @@ class Training:
         begun = f"goes on after epoch {start.epoch}" if start else "starts"
         self._enter(RUNNING, f"training {begun}: {len(training)} examples, {len(set(training.answers))} answers")
         self._learn(training, validation, chosen, start)
-        read = sum(len(tokens(text)) for text in (*training.texts, *training.answers)) * chosen.epochs
-        self._state = attrs.evolve(self._state, trained_tokens=read)
+        self._state = attrs.evolve(self._state, trained_tokens=tokens * chosen.epochs)
         self._end(SUCCEEDED, f"the job succeeded: {mapping.tuned_model(self._record)}")
 
     def _data(self) -> tuple[Labeled, Labeled | None]:
@@ -193,6 +194,7 @@ class Training:
             plan,
             validation=(validation.texts, validation.answers) if validation else None,
             resume=start,
+            origin=self._origin(),
         ):
             if isinstance(event, learning.EpochEnd):
                 self._finish_epoch(event, plan.epochs, (time.monotonic() - begun) / (event.epoch - first_epoch))
@@ -204,6 +206,13 @@ class Training:
             if time.monotonic() - flushed > _FLUSH:
                 self._flush()
                 flushed = time.monotonic()
+
+    def _origin(self) -> Classifier | None:
+        """The tuned model that this job goes on from."""
+        parent, step = self._record.parent, self._record.parent_step
+        if parent is None or step is None:
+            return None
+        return weights.load(self._store.place(parent).weights(step)).classifier
 
     def _finish_epoch(self, event: learning.EpochEnd, epochs: int, seconds_per_epoch: float) -> None:
         path = self._folder.weights(event.step)

@@ -10,6 +10,7 @@ from finetuner._core import codec
 from finetuner._core.types import JsonObject
 from finetuner.data.examples import Example
 from finetuner.data.formats import openai
+from finetuner.data.tokens import count_example
 from finetuner.errors import DataFormatError
 
 FORMAT: Final = openai.NAME
@@ -45,6 +46,20 @@ def read(path: Path, name: str) -> Labeled:
     return Labeled(tuple(text for text, _ in pairs), tuple(answer for _, answer in pairs))
 
 
+def count(path: Path, name: str, model: str) -> int:
+    """Tokens of a file, once, as an estimate of the same training counts them.
+
+    Args:
+        path: A JSONL file.
+        name: What to call it in errors.
+        model: The base model.
+
+    Raises:
+        DataFormatError: A line can't be read; with its number and field.
+    """
+    return sum(sum(count_example(example, model)) for _, example in _examples(path, name))
+
+
 def pair(example: Example) -> tuple[str, str]:
     """The user's text and the answer to learn.
 
@@ -60,12 +75,21 @@ def pair(example: Example) -> tuple[str, str]:
 
 
 def _pairs(path: Path, name: str) -> Iterator[tuple[str, str]]:
+    for number, example in _examples(path, name):
+        try:
+            yield pair(example)
+        except DataFormatError as error:
+            raise DataFormatError(error.problem, file=name, line=number, field=error.field) from error
+
+
+def _examples(path: Path, name: str) -> Iterator[tuple[int, Example]]:
+    """The examples of a file, each with the number of its line."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                yield pair(openai.from_record(_record(line)))
+                yield number, openai.from_record(_record(line))
             except DataFormatError as error:
                 raise DataFormatError(error.problem, file=name, line=number, field=error.field) from error
             except ValueError as error:

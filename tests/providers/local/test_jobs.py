@@ -6,13 +6,26 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import attrs
 import pytest
 
+from finetuner.data.dataset import Dataset
+from finetuner.data.examples import user
 from finetuner.errors import NotFoundError, RequestRejectedError
 from finetuner.providers.local import connect
-from finetuner.providers.ports import CANCELLED, FAILED, PAUSED, QUEUED, RUNNING, SUCCEEDED, VALIDATING, JobRequest
+from finetuner.providers.ports import (
+    CANCELLED,
+    FAILED,
+    PAUSED,
+    QUEUED,
+    RUNNING,
+    SUCCEEDED,
+    VALIDATING,
+    CompletionOptions,
+    JobRequest,
+)
 
 
 def lines(n):
@@ -247,7 +260,6 @@ class TestCreating:
             ({"suffix": "x" * 65}, "suffix"),
             ({"seed": -1}, "seed"),
             ({"extra": {"integrations": []}}, "extra.integrations"),
-            ({"model": "ft:ngram-small:local::0123456789ab"}, "model"),
         ],
     )
     def test_a_wrong_parameter_is_named(self, bench, change, named):
@@ -294,3 +306,58 @@ class TestBadData:
     def test_an_empty_validation_file(self, bench):
         job = bench.run(validation_file=bench.upload(""))
         assert (job.failure.code, job.failure.param) == ("invalid_n_examples", "validation_file")
+
+
+class TestGoingOnFromATunedModel:
+    def test_it_keeps_what_it_knows_and_learns_what_is_new(self, bench):
+        """The new file has one new answer only; the old ones aren't forgotten."""
+        first = bench.run(hyperparameters={"epochs": 8})
+        new = [
+            {
+                "messages": [
+                    {"role": "user", "content": f"where is parcel {n}, it never arrived"},
+                    {"role": "assistant", "content": "delivery"},
+                ]
+            }
+            for n in range(12)
+        ]
+        file = bench.upload(new)
+        second = bench.run(model=first.tuned_model, training_file=file, hyperparameters={"epochs": 3}, key="second")
+        assert second.status == SUCCEEDED, second.failure
+        assert second.tuned_model.startswith("ft:ngram-small:local:")
+        assert second.tuned_model != first.tuned_model
+        ask = partial(bench.provider.completer.complete, second.tuned_model, options=CompletionOptions())
+        assert ask([user("where is my parcel")]).text == "delivery"
+        assert ask([user("please help me with my login today")]).text == "login"
+
+    def test_a_checkpoint_can_be_gone_on_from_too_and_runs_repeat(self, bench):
+        first = bench.run(hyperparameters={"epochs": 2})
+        checkpoint = bench.provider.trainer.checkpoints(first.id)[0]
+        file = first.training_file
+        again = [
+            bench.run(model=checkpoint.model, training_file=file, hyperparameters={"epochs": 2}, key=key, suffix=key)
+            for key in ("one", "two")
+        ]
+        assert bench.weights(again[0].id) == bench.weights(again[1].id) != bench.weights(first.id)
+
+    def test_killed_it_goes_on_from_its_own_last_epoch(self, bench, second_bench):
+        first = bench.run(hyperparameters={"epochs": 1})
+        changes = {"model": first.tuned_model, "training_file": first.training_file}
+        dead = killed_after_an_epoch(bench, key="dead", **changes)
+        again = bench.run(key="again", **changes)
+        assert "training goes on after epoch" in " ".join(messages(bench, again.id))
+        other = second_bench.run(hyperparameters={"epochs": 1})
+        whole = second_bench.run(model=other.tuned_model, training_file=other.training_file, key="whole")
+        assert dead.status == FAILED
+        assert bench.weights(again.id) == second_bench.weights(whole.id)
+
+    @pytest.mark.parametrize("model", ["ft:ngram-small:local::0123456789ab", "ft:gpt-4.1:acme::x"])
+    def test_a_model_that_is_not_there_is_named(self, bench, model):
+        with pytest.raises(NotFoundError, match="no (tuned )?embedded"):
+            bench.provider.trainer.create(bench.request(model=model))
+
+
+def test_trained_tokens_are_what_an_estimate_counts(bench):
+    job = bench.run(hyperparameters={"epochs": 2})
+    data = Dataset.load(bench.store.content(job.training_file), format="openai")
+    assert job.trained_tokens == 2 * data.tokens("ngram-small").total
