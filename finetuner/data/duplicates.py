@@ -1,7 +1,9 @@
 """Rows that say the same: exactly, but for case and spacing, or nearly; and test rows that training data contains."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Final, Literal
 
 import attrs
@@ -9,9 +11,9 @@ import numpy as np
 
 from finetuner.data.examples import Example
 from finetuner.data.ports import Examples, Rows
-from finetuner.data.sketch import similar_pairs
-from finetuner.data.text import normalize, plain, request_texts
-from finetuner.errors import UsageError
+from finetuner.data.sketch import Sketch, similar_pairs
+from finetuner.data.text import normalize, plain, request_text, request_texts, system_counts
+from finetuner.errors import DataFormatError, UsageError
 
 NEAR: Final = 0.8
 """The usual lowest similarity of near-duplicates."""
@@ -19,6 +21,8 @@ NEAR: Final = 0.8
 Kind = Literal["exact", "normalized", "near"]
 _LOWEST_NEAR: Final = 0.5
 _COMPARED_ONE_BY_ONE: Final = 1_000
+_LOOKED_AT: Final = 1_000
+_REMEMBERED: Final = 4_096
 
 
 @attrs.frozen(kw_only=True)
@@ -108,37 +112,108 @@ def find(dataset: Examples, near: float | None = None) -> DuplicateReport:
     """
     if near is not None:
         check_near(near)
-    return find_in(list(dataset), [dataset.line(row) for row in range(len(dataset))], near)
+    finder = Finder(near, with_system=system_counts(systems_of(dataset)))
+    for row in range(len(dataset)):
+        finder.add(row, dataset[row])
+    return finder.report(dataset.__getitem__, dataset.line, len(dataset))
 
 
 def find_in(examples: Sequence[Example], lines: Sequence[int], near: float | None) -> DuplicateReport:
     """As `find`, over examples in memory and their line numbers."""
-    requests = request_texts(examples)
-    groups = equal_rows(
-        [(normalize(request), _answer(example)) for request, example in zip(requests, examples, strict=True)]
-    )
-    removed: dict[int, tuple[int, Kind, float]] = {}
-    for first, *others in groups:
-        for row in others:
-            equal = examples[row].content_hash == examples[first].content_hash
-            removed[row] = (first, "exact" if equal else "normalized", 1.0)
-    pairs = (
-        ()
-        if near is None
-        else _near_pairs(examples, requests, [r for r in range(len(examples)) if r not in removed], near)
-    )
-    for pair in pairs:
-        if pair.first not in removed and pair.second not in removed:
-            removed[pair.second] = (pair.first, "near", pair.similarity)
-    return DuplicateReport(
-        size=len(examples),
-        groups=tuple(tuple(group) for group in groups),
-        near=pairs,
-        removed=tuple(
-            Removal(row=row, line=lines[row], kept=kept, kept_line=lines[kept], kind=kind, similarity=similarity)
-            for row, (kept, kind, similarity) in sorted(removed.items())
-        ),
-    )
+    finder = Finder(near, with_system=system_counts(example.system or "" for example in examples))
+    for row, example in enumerate(examples):
+        finder.add(row, example)
+    return finder.report(examples.__getitem__, lines.__getitem__, len(examples))
+
+
+def systems_of(dataset: Examples) -> Iterator[str]:
+    """System texts of rows evenly spread over a data set, at most 1,000; rows that can't be read are left out."""
+    for row in np.unique(np.linspace(0, len(dataset) - 1, min(len(dataset), _LOOKED_AT)).astype(np.int64)).tolist():
+        try:
+            yield dataset[row].system or ""
+        except DataFormatError:
+            continue  # check() reports it; here only the kind of data is asked
+
+
+class Finder:
+    """Finds what repeats among rows that go by one after the other; it keeps hashes, not texts."""
+
+    def __init__(self, near: float | None, *, with_system: bool) -> None:
+        self._near = near
+        self._with_system = with_system
+        self._by_request: dict[bytes, dict[bytes, list[int]]] = {}
+        self._sketch = Sketch()
+
+    def add(self, row: int, example: Example) -> None:
+        """Take note of a row."""
+        request = self._request(example)
+        key = _digest(request)
+        if key not in self._by_request:
+            self._by_request[key] = {}
+            if self._near is not None:
+                self._sketch.add(request)
+        self._by_request[key].setdefault(_digest(_answer(example)), []).append(row)
+
+    def _request(self, example: Example) -> str:
+        return normalize(request_text(example, with_system=self._with_system))
+
+    def report(self, example: Callable[[int], Example], line: Callable[[int], int], size: int) -> DuplicateReport:
+        """What repeats.
+
+        Args:
+            example: Gives a row's example again.
+            line: Gives a row's line.
+            size: How many rows there are.
+        """
+        groups = sorted(
+            tuple(rows) for answers in self._by_request.values() for rows in answers.values() if len(rows) > 1
+        )
+        removed: dict[int, tuple[int, Kind, float]] = {}
+        for first, *others in groups:
+            own = example(first).content_hash
+            for row in others:
+                removed[row] = (first, "exact" if example(row).content_hash == own else "normalized", 1.0)
+        pairs = () if self._near is None else self._near_pairs(self._near, example)
+        for pair in pairs:
+            if pair.first not in removed and pair.second not in removed:
+                removed[pair.second] = (pair.first, "near", pair.similarity)
+        return DuplicateReport(
+            size=size,
+            groups=tuple(groups),
+            near=pairs,
+            removed=tuple(
+                Removal(row=row, line=line(row), kept=kept, kept_line=line(kept), kind=kind, similarity=similarity)
+                for row, (kept, kind, similarity) in sorted(removed.items())
+            ),
+        )
+
+    def _near_pairs(self, near: float, example: Callable[[int], Example]) -> tuple[NearPair, ...]:
+        """Near pairs among rows, in order; rows with the same request and unlike answers are left out."""
+        members = [sorted(rows[0] for rows in answers.values()) for answers in self._by_request.values()]
+        again = lru_cache(maxsize=_REMEMBERED)(example)
+        pairs = self._sketch.pairs(near, lambda number: self._request(again(members[number][0])))
+        found: list[NearPair] = []
+        lefts: list[int] = pairs.left.tolist()
+        rights: list[int] = pairs.right.tolist()
+        similarities: list[float] = pairs.similarity.tolist()
+        for left, right, similarity in zip(lefts, rights, similarities, strict=True):
+            found.extend(
+                NearPair(min(one, other), max(one, other), similarity)
+                for one, other in _alike_rows(again, members[left], members[right], near)
+            )
+        for group in members:
+            answers = similar_pairs([again(row).completion for row in group], near) if len(group) > 1 else None
+            if answers is not None:
+                firsts: list[int] = answers.left.tolist()
+                seconds: list[int] = answers.right.tolist()
+                found.extend(
+                    NearPair(group[one], group[other], 1.0) for one, other in zip(firsts, seconds, strict=True)
+                )
+        return tuple(sorted(found, key=lambda pair: (pair.second, pair.first)))
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def equal_rows(keys: Sequence[Hashable]) -> list[list[int]]:
@@ -162,43 +237,16 @@ def _answer(example: Example) -> str:
     return repr((normalize(example.completion), calls, normalize(rejected)))
 
 
-def _near_pairs(
-    examples: Sequence[Example], requests: Sequence[str], rows: Sequence[int], near: float
-) -> tuple[NearPair, ...]:
-    """Near pairs among rows, in order; rows with the same request and unlike answers are left out."""
-    unique: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        unique[normalize(requests[row])].append(row)
-    members = list(unique.values())
-    pairs = similar_pairs(list(unique), near)
-    found: list[NearPair] = []
-    lefts: list[int] = pairs.left.tolist()
-    rights: list[int] = pairs.right.tolist()
-    similarities: list[float] = pairs.similarity.tolist()
-    for left, right, similarity in zip(lefts, rights, similarities, strict=True):
-        found.extend(
-            NearPair(min(one, other), max(one, other), similarity)
-            for one, other in _alike_rows(examples, members[left], members[right], near)
-        )
-    for group in members:
-        answers = similar_pairs([examples[row].completion for row in group], near) if len(group) > 1 else None
-        if answers is not None:
-            firsts: list[int] = answers.left.tolist()
-            seconds: list[int] = answers.right.tolist()
-            found.extend(NearPair(group[one], group[other], 1.0) for one, other in zip(firsts, seconds, strict=True))
-    return tuple(sorted(found, key=lambda pair: (pair.second, pair.first)))
-
-
 def _alike_rows(
-    examples: Sequence[Example], left: Sequence[int], right: Sequence[int], near: float
+    example: Callable[[int], Example], left: Sequence[int], right: Sequence[int], near: float
 ) -> Iterator[tuple[int, int]]:
     """Rows of two similar requests with answers that say the same; where there are very many, with equal answers."""
     if len(left) * len(right) <= _COMPARED_ONE_BY_ONE:
-        yield from ((one, other) for one in left for other in right if _alike(examples[one], examples[other], near))
+        yield from ((one, other) for one in left for other in right if _alike(example(one), example(other), near))
         return
-    by_answer = {_answer(examples[row]): row for row in reversed(left)}
+    by_answer = {_answer(example(row)): row for row in reversed(left)}
     for other in right:
-        one = by_answer.get(_answer(examples[other]))
+        one = by_answer.get(_answer(example(other)))
         if one is not None:
             yield one, other
 

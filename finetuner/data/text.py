@@ -36,13 +36,23 @@ def turns_text(example: Example) -> str:
 
 
 def request_texts(examples: Iterable[Example]) -> list[str]:
-    """What is asked in each example, without the instructions that all rows share.
+    """What is asked in each example, without the instructions that all rows share. See `system_counts`."""
+    held = list(examples)
+    counts = system_counts(example.system or "" for example in held)
+    return [request_text(example, with_system=counts) for example in held]
 
-    System texts are left out where few different ones serve many rows (templates), and kept where most rows
-    have their own, as when the document to work on stands there.
+
+def request_text(example: Example, *, with_system: bool) -> str:
+    """What is asked in an example, with or without its system text."""
+    turns, first = turns_text(example), example.system or ""
+    return f"{first}\n{turns}" if with_system and first != turns else turns
+
+
+def system_counts(systems: Iterable[str]) -> bool:
+    """Whether system texts are part of what is asked.
+
+    They aren't where few different ones serve many rows (templates); they are where most rows have their own, as when
+    the document to work on stands there.
     """
-    pairs = [(turns_text(example), example.system or "") for example in examples]
-    different = len({system for _, system in pairs})
-    if different <= max(1, len(pairs) // _ROWS_PER_TEMPLATE):
-        return [turns for turns, _ in pairs]
-    return [f"{system}\n{turns}" if system != turns else turns for turns, system in pairs]
+    held = list(systems)
+    return len(set(held)) > max(1, len(held) // _ROWS_PER_TEMPLATE)
