@@ -24,8 +24,8 @@ from finetuner.errors import ProviderError
 from finetuner.providers.openai import chat
 from finetuner.providers.openai.client import Client
 from finetuner.providers.openai.completer import OpenAICompleter
-from finetuner.providers.openai.failures import Answer
 from finetuner.providers.ports import BulkSession, Completion, CompletionOptions
+from finetuner.providers.refusals import Answer
 from finetuner.providers.transport import Place, Pool, ProtocolViolationError, Response
 
 _OK: Final = 200

@@ -20,9 +20,10 @@ from finetuner._core.types import Json, JsonObject
 from finetuner.data.shapes import is_object
 from finetuner.errors import AuthenticationError, ProviderError, TrainingNotAvailableError, UsageError
 from finetuner.providers.openai import failures
-from finetuner.providers.openai.failures import NAME, Answer, failure, redacted, timed_out, unexpected, unreachable
+from finetuner.providers.openai.failures import NAME, failure, timed_out, unexpected, unreachable
 from finetuner.providers.openai.flavours import OPENAI, Flavour
 from finetuner.providers.ports import CompletionOptions
+from finetuner.providers.refusals import Answer, redacted
 
 if TYPE_CHECKING:
     from openai import APIError, AsyncOpenAI, OpenAI

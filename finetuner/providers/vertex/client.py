@@ -16,9 +16,10 @@ from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.shapes import is_object
 from finetuner.providers.lenient import as_object, as_text
+from finetuner.providers.refusals import Answer
 from finetuner.providers.vertex import failures
 from finetuner.providers.vertex.connection import Connection, storage_retry, vertex_ai
-from finetuner.providers.vertex.failures import STORAGE, VERTEX, Answer
+from finetuner.providers.vertex.failures import STORAGE, VERTEX
 from finetuner.providers.vertex.settings import Settings, location_of, split_uri
 from finetuner.providers.vertex.translation import Translation, body_of, headers_of
 

@@ -1,11 +1,7 @@
 """What a failed call means: from a status and Google's words to one of our errors. Pure, and the only such place."""
 
-import re
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
-
-import attrs
 
 from finetuner.errors import (
     AuthenticationError,
@@ -17,7 +13,7 @@ from finetuner.errors import (
     RequestRejectedError,
     UnexpectedAnswerError,
 )
-from finetuner.providers.openai.failures import redacted, retry_after
+from finetuner.providers.refusals import Answer, Meaning, redacted, retry_after
 
 NAME: Final = "vertex"
 """The provider's name in errors."""
@@ -25,63 +21,34 @@ NAME: Final = "vertex"
 VERTEX: Final = "Vertex AI"
 STORAGE: Final = "Cloud Storage"
 
-_TOKENS: Final = re.compile(r"\bya29\.[A-Za-z0-9_.-]+|\bAIza[A-Za-z0-9_-]{10,}")
-_USER: Final = re.compile(r"//[^/@\s]*@")
 _CLIENT: Final = 400
 _SERVER: Final = 500
 _LOGIN: Final = "Run: gcloud auth application-default login"
-_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-@attrs.frozen(kw_only=True)
-class Answer:
-    """What came back instead of a result.
-
-    Attributes:
-        status: HTTP status; 0 where none is known.
-        message: Google's words.
-        code: Google's code, such as `RESOURCE_EXHAUSTED`, or the finer reason where one is given.
-        headers: Of the answer, names in lower case.
-    """
-
-    status: int
-    message: str
-    code: str | None = None
-    headers: Mapping[str, str] = attrs.field(default=_NO_HEADERS)
-
-
-@attrs.frozen
-class _Meaning:
-    """What a status stands for; `text` may use {service}, {status} and {said}."""
-
-    kind: type[ProviderError]
-    text: str
-    retryable: bool = False
-
-
-_REFUSED: Final = _Meaning(RequestRejectedError, "{service} refuses the request: {said}")
-_BROKEN: Final = _Meaning(UnexpectedAnswerError, "{service} answered {status}: {said}", retryable=True)
-_STRANGE: Final = _Meaning(UnexpectedAnswerError, "{service} answered {status}: {said}")
-_LATE: Final = _Meaning(
+_REFUSED: Final = Meaning(RequestRejectedError, "{service} refuses the request: {said}")
+_BROKEN: Final = Meaning(UnexpectedAnswerError, "{service} answered {status}: {said}", retryable=True)
+_STRANGE: Final = Meaning(UnexpectedAnswerError, "{service} answered {status}: {said}")
+_LATE: Final = Meaning(
     ProviderTimeoutError, "{service} gave up waiting: {said}. The request may have been accepted", retryable=True
 )
-_MEANINGS: Final[Mapping[int, _Meaning]] = {
-    401: _Meaning(AuthenticationError, f"{{service}} doesn't know the caller: {{said}}. {_LOGIN}"),
-    403: _Meaning(
+_MEANINGS: Final[Mapping[int, Meaning]] = {
+    401: Meaning(AuthenticationError, f"{{service}} doesn't know the caller: {{said}}. {_LOGIN}"),
+    403: Meaning(
         AuthenticationError,
         "{service} forbids this call: {said}. Enable the API in the project, and give the caller the roles Vertex AI "
         "User and Storage Object Admin",
     ),
-    404: _Meaning(NotFoundError, "{service} doesn't have it: {said}. Look at the project and the location"),
+    404: Meaning(NotFoundError, "{service} doesn't have it: {said}. Look at the project and the location"),
     408: _LATE,
-    409: _Meaning(RequestRejectedError, "{service} has or changes it already: {said}"),
-    412: _Meaning(RequestRejectedError, "{service} finds something else there than expected: {said}"),
-    429: _Meaning(
+    409: Meaning(RequestRejectedError, "{service} has or changes it already: {said}"),
+    412: Meaning(RequestRejectedError, "{service} finds something else there than expected: {said}"),
+    429: Meaning(
         RateLimitError,
         "{service}'s quota is used up for now: {said}. Wait, or ask for more on the project's quota page",
         retryable=True,
     ),
-    499: _Meaning(UnexpectedAnswerError, "{service} cancelled the request: {said}", retryable=True),
+    499: Meaning(UnexpectedAnswerError, "{service} cancelled the request: {said}", retryable=True),
     504: _LATE,
 }
 
@@ -97,7 +64,7 @@ def failure(answer: Answer, *, service: str, now: float, secret: str | None = No
     """
     broken = _BROKEN if answer.status >= _SERVER else _REFUSED if answer.status >= _CLIENT else _STRANGE
     meaning = _MEANINGS.get(answer.status, broken)
-    words = {"service": service, "status": answer.status, "said": clean(answer.message, secret) or "no reason given"}
+    words = {"service": service, "status": answer.status, "said": redacted(answer.message, secret) or "no reason given"}
     return meaning.kind(
         meaning.text.format(**words),
         provider=NAME,
@@ -110,7 +77,7 @@ def failure(answer: Answer, *, service: str, now: float, secret: str | None = No
 
 def unknown_caller(said: str, secret: str | None = None) -> ProviderError:
     """There are no credentials, or they can't be refreshed."""
-    message = f"{VERTEX} needs credentials: {clean(said, secret)}. {_LOGIN}"
+    message = f"{VERTEX} needs credentials: {redacted(said, secret)}. {_LOGIN}"
     return AuthenticationError(message, provider=NAME)
 
 
@@ -122,24 +89,18 @@ def timed_out(service: str) -> ProviderError:
 
 def unreachable(service: str, address: str, said: str, secret: str | None = None) -> ProviderError:
     """No connection, or one that broke."""
-    where = "STORAGE_EMULATOR_HOST" if service == STORAGE else "FINETUNER_VERTEX_ENDPOINT"
-    message = (
-        f"{service} can't be reached at {clean(address)}: {clean(said, secret)}. Look at the network and at {where}"
-    )
+    variable = "STORAGE_EMULATOR_HOST" if service == STORAGE else "FINETUNER_VERTEX_ENDPOINT"
+    reason = redacted(said, secret)
+    message = f"{service} can't be reached at {redacted(address)}: {reason}. Look at the network and at {variable}"
     return ProviderConnectionError(message, provider=NAME, retryable=True)
 
 
 def unexpected(service: str, found: str, *, retryable: bool = False) -> ProviderError:
     """An answer that isn't what the API promises."""
-    message = f"{service}'s answer isn't as its API promises: {clean(found)}"
+    message = f"{service}'s answer isn't as its API promises: {redacted(found)}"
     return UnexpectedAnswerError(message, provider=NAME, retryable=retryable)
 
 
 def rejected(message: str, *, code: str = "invalid_request") -> RequestRejectedError:
     """A request that isn't even sent."""
     return RequestRejectedError(message, provider=NAME, code=code)
-
-
-def clean(text: str, secret: str | None = None) -> str:
-    """A service's words on one line, cut, and without tokens, nor a user and password in an address."""
-    return redacted(_USER.sub("//", _TOKENS.sub("[token]", text)), secret)

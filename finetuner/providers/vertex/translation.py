@@ -15,8 +15,9 @@ from finetuner._core.clock import Clock
 from finetuner._core.types import Json
 from finetuner.errors import FinetunerError, ProviderError
 from finetuner.providers.lenient import as_object, as_text
+from finetuner.providers.refusals import Answer, redacted
 from finetuner.providers.vertex import failures
-from finetuner.providers.vertex.failures import STORAGE, Answer
+from finetuner.providers.vertex.failures import STORAGE
 from finetuner.providers.vertex.settings import EMULATED_STORAGE, Settings
 
 _TRANSPORTS: Final = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
@@ -95,7 +96,7 @@ class Translation:
                 else:
                     found = failures.unreachable(service, self._address(service), _reason(error), self.secret)
             case _ if ("pydantic_core", "ValidationError") in parents:
-                found = failures.rejected(f"{service} takes no such request: {failures.clean(str(error))}")
+                found = failures.rejected(f"{service} takes no such request: {redacted(str(error))}")
             case ValueError() if "JSON" in f"{type(error).__name__} {error}".upper():
                 found = failures.unexpected(service, f"{type(error).__name__}: {error}")
             case _:

