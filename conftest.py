@@ -1,7 +1,7 @@
 """The README and every page of the documentation are run as tests.
 
 Blocks of a page run one after the other in an empty folder that holds `production_logs/`: Python blocks share their
-names, each `sh` block is a shell of its own with the commands on its path. `<!-- skip: next -->` leaves a block out.
+names, `sh` blocks their variables, and have the commands on their path. `<!-- skip: next -->` leaves a block out.
 """
 
 import os
@@ -19,14 +19,16 @@ from finetuner.demo.logs import write_logs
 
 _HERE = Path.cwd()
 _COMMANDS = Path(sys.executable).parent
+_VARIABLES = ".variables"
 
 
 class _ShellParser(CodeBlockParser):
     language = "sh"
 
     def evaluate(self, example: Example) -> None:
+        before = f"if [ -e {_VARIABLES} ]; then source {_VARIABLES}; fi; set -a"
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", example.parsed],
+            ["bash", "-euo", "pipefail", "-c", f"{before}\n{example.parsed}\nexport -p > {_VARIABLES}"],
             env={**os.environ, "PATH": f"{_COMMANDS}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,
