@@ -7,7 +7,20 @@ from typing import Annotated, Final
 import typer
 
 from finetuner import __version__
-from finetuner.cli import catalog, data, demo, deployment, evaluation, jobs, output, servers, training, web
+from finetuner.cli import (
+    catalog,
+    data,
+    demo,
+    deployment,
+    evaluation,
+    jobs,
+    output,
+    servers,
+    shaping,
+    synthesis,
+    training,
+    web,
+)
 
 _INTERRUPTED = 130
 
@@ -22,15 +35,17 @@ app = typer.Typer(
 
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     data.extract,
+    synthesis.generate_synthetic,
     data.convert,
     data.validate,
     data.analyze,
     data.review,
     data.sample,
-    data.dedupe,
-    data.redact,
-    data.rebalance,
-    data.split,
+    shaping.dedupe,
+    shaping.redact,
+    shaping.harmonize,
+    shaping.rebalance,
+    shaping.split,
     training.estimate,
     training.upload,
     training.create,

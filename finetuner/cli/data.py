@@ -1,15 +1,17 @@
 """Commands of the first phase: data."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import attrs
 import typer
 
 from finetuner.cli import names, output
+from finetuner.cli.evidence import note
 from finetuner.cli.options import AsJson, File, Format, Place, Seed, Written
+from finetuner.cli.shaping import stratum
 
 if TYPE_CHECKING:
+    from finetuner.data.dataset import Dataset
     from finetuner.data.examples import Example
     from finetuner.evaluation.judge import Judge
 
@@ -35,25 +37,47 @@ def extract(
 
 def convert(
     file: File,
-    to: Annotated[str, typer.Option("--to", help="Format to write, such as openai or vertex.")],
+    to: Annotated[str, typer.Option("--to", help="Format to write: openai, vertex, sharegpt, toon, json, ….")],
     destination: Written = None,
+    *,
+    instruction: Annotated[
+        str | None, typer.Option(help="A system prompt for examples without one; auto names the labels.")
+    ] = None,
+    skip: Annotated[bool, typer.Option("--skip", help="Leave out rows that the format can't hold.")] = False,
+    text: Annotated[str | None, typer.Option(help="For columns: the one of the text.")] = None,
+    label: Annotated[str | None, typer.Option(help="For columns: the one of the label or answer.")] = None,
     format: Format = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Write examples in another format, to a file or to standard output."""
-    from finetuner._core.codec import encode
-    from finetuner.data import formats
     from finetuner.data.dataset import Dataset
+    from finetuner.data.writing import text_of
 
-    data = Dataset.load(file, format=format).convert(to)
+    loaded = Dataset.load(file, format=format, text=text, label=label)
+    data = loaded if instruction is None else loaded.instruct(None if instruction == "auto" else instruction)
+    report = data.holds(to)
+    if not report.ok and (len(report.rows) == len(data) or not skip):
+        output.result(str(report), {"ok": False, **output.plain(report)}, as_json=as_json)
+        raise typer.Exit(1)
+    for issue in report.errors:
+        output.advice(f"left out: {issue}")
+    kept = data.convert(to, skip=True)
+    _tell_lost_metadata(kept, to)
     if destination is None:
-        records = [formats.get(to).to_record(example) for example in data]
-        lines = "\n".join(encode(record).decode() for record in records)
-        output.result(lines, records, as_json=as_json)
+        written = text_of(kept, to)
+        output.result(written, written.splitlines(), as_json=as_json)
         return
-    path = data.write(destination)
-    value = {"output": path, "format": to, "examples": len(data)}
-    output.result(f"{path} ({len(data):,} examples, {to})", value, as_json=as_json)
+    path = kept.write(destination)
+    value = {"output": path, "format": to, "examples": len(kept), "left_out": len(data) - len(kept)}
+    output.result(f"{path} ({len(kept):,} examples, {to})", value, as_json=as_json)
+
+
+def _tell_lost_metadata(data: "Dataset", format: str) -> None:
+    if format in ("finetuner", "plain"):
+        return
+    keys = {key: None for example in data for key in example.metadata}
+    if keys:
+        output.advice(f'{format} has no place for metadata; left out: {", ".join(sorted(keys))} ("finetuner" keeps it)')
 
 
 def validate(
@@ -61,12 +85,15 @@ def validate(
     provider: Annotated[str, typer.Option(help="For whom, such as openai.")] = "openai",
     model: Annotated[str | None, typer.Option(help="The base model; any by default.")] = None,
     format: Format = "auto",
+    workspace: Place = None,
     as_json: AsJson = False,
 ) -> None:
     """List every problem that a provider would have with the data; exit status 1 when there are errors."""
     from finetuner.data.dataset import Dataset
 
-    report = Dataset.load(file, format=format).check(provider, model)
+    data = Dataset.load(file, format=format)
+    report = data.check(provider, model)
+    note(data, workspace, lambda evidence: evidence.validation(report))
     output.result(str(report), {"ok": report.ok, **output.plain(report)}, as_json=as_json)
     if not report.ok:
         raise typer.Exit(1)
@@ -74,18 +101,31 @@ def validate(
 
 def analyze(
     file: File,
+    *,
     tokens: Annotated[bool, typer.Option("--tokens", help="Count tokens too.")] = False,
-    model: Annotated[str | None, typer.Option(help="Whose tokenizer counts.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Most tokens of an example.")] = None,
+    model: Annotated[str | None, typer.Option(help="Whose tokenizer counts, and whose limit.")] = None,
+    provider: Annotated[str, typer.Option(help="Whose limit of tokens.")] = "openai",
+    limit: Annotated[int | None, typer.Option(min=1, help="Most tokens of an example; the model's by default.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Other data, such as production logs: how do they differ?")
+    ] = None,
     format: Format = "auto",
+    workspace: Place = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show classes, balance, duplicates, conflicts and tokens."""
+    """Show classes, balance, duplicates, conflicts, languages and tokens; and the drift against other data."""
+    from finetuner.data.checks.rules import rules_for
     from finetuner.data.dataset import Dataset
+    from finetuner.data.drift import drift
 
-    found = Dataset.load(file, format=format).analyze(tokens=tokens, model=model, limit=limit)
+    data = Dataset.load(file, format=format)
+    most = limit or (rules_for(provider, model).max_tokens_per_example if tokens else None)
+    found = data.analyze(tokens=tokens, model=model, limit=most)
+    note(data, workspace, lambda evidence: evidence.analysis(found))
     levels = {"balance": found.balance, "balance_level": found.balance_level, "duplicate_level": found.duplicate_level}
-    output.result(str(found), {**output.plain(found), **levels}, as_json=as_json)
+    moved = None if against is None else drift(found, Dataset.load(against).analyze(tokens=tokens, model=model))
+    text = str(found) if moved is None else f"{found}\n{moved}"
+    output.result(text, {**output.plain(found), **levels, "drift": moved}, as_json=as_json)
 
 
 def review(
@@ -107,7 +147,8 @@ def review(
     data = Dataset.load(file, format=format)
     judge = _Objector(names.judge(rubric, rubric_name, judge_model, workspace)) if llm_judge else None
     found = data.review(judge)
-    flagged = data.select(found.flagged)
+    note(data, workspace, lambda evidence: evidence.review(found))
+    flagged = data.select(found.to_look_at)
     path = flagged.write(destination, format="finetuner") if len(flagged) else None
     if path is not None:
         output.advice(f"Flagged examples: {path}")
@@ -121,8 +162,10 @@ def review(
 def sample(
     file: File,
     n: Annotated[int, typer.Option("--n", min=1, help="How many.")] = 100,
-    stratify: Annotated[str | None, typer.Option(help="Keep the mix of class, or of a metadata key.")] = None,
+    stratify: Annotated[str | None, typer.Option(help="As many of each class, or of each value of a key.")] = None,
     destination: Annotated[str, typer.Option("--output", help="Where to write.")] = "sample_review.jsonl",
+    *,
+    proportional: Annotated[bool, typer.Option("--proportional", help="Keep the mix instead.")] = False,
     seed: Seed = 0,
     format: Format = "auto",
     as_json: AsJson = False,
@@ -130,91 +173,12 @@ def sample(
     """Choose examples for people to look at."""
     from finetuner.data.dataset import Dataset
 
-    chosen = Dataset.load(file, format=format).sample(n, stratify=_stratum(stratify), seed=seed)
+    data = Dataset.load(file, format=format)
+    chosen = data.sample(n, stratify=stratum(stratify), seed=seed, balanced=stratify is not None and not proportional)
     path = chosen.write(destination, format="finetuner")
-    how = f", stratified by {stratify}" if stratify else ""
-    value = {"output": path, "examples": len(chosen), "stratify": stratify}
+    how = "" if stratify is None else f", mix of {stratify} kept" if proportional else f", {stratify}-balanced"
+    value = {"output": path, "examples": len(chosen), "stratify": stratify, "proportional": proportional}
     output.result(f"{path} ({len(chosen):,} examples{how})", value, as_json=as_json)
-
-
-def dedupe(
-    file: File,
-    destination: Written = None,
-    near: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Also copies from this similarity.")] = None,
-    format: Format = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Drop examples that repeat an earlier one."""
-    from finetuner.data.dataset import Dataset
-
-    data = Dataset.load(file, format=format)
-    kept = data.dedupe(near)
-    path = kept.write(destination or _beside(file, "deduped"))
-    removed = len(data) - len(kept)
-    value = {"output": path, "examples": len(kept), "removed": removed}
-    output.result(f"{path} ({len(kept):,} examples, {removed:,} duplicates removed)", value, as_json=as_json)
-
-
-def redact(file: File, destination: Written = None, format: Format = "auto", as_json: AsJson = False) -> None:
-    """Replace personal data and secrets by placeholders; names of people aren't found."""
-    from finetuner.data.dataset import Dataset
-
-    data = Dataset.load(file, format=format)
-    redacted = data.redact()
-    changed = sum(old != new for old, new in zip(data, redacted, strict=True))
-    path = redacted.write(destination or _beside(file, "redacted"))
-    value = {"output": path, "examples": len(redacted), "changed": changed}
-    output.result(f"{path} ({len(redacted):,} examples, {changed:,} changed)", value, as_json=as_json)
-
-
-def rebalance(
-    file: File,
-    how: Annotated[Literal["oversample", "undersample"], typer.Option(help="Repeat or leave out.")] = "oversample",
-    destination: Written = None,
-    seed: Seed = 0,
-    format: Format = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Make every class equally frequent, for training data only."""
-    from finetuner.data.dataset import Dataset
-
-    even = Dataset.load(file, format=format).rebalance(how, seed=seed)
-    path = even.write(destination or _beside(file, "rebalanced"))
-    value = {"output": path, "examples": len(even), "how": how}
-    output.result(f"{path} ({len(even):,} examples, {how}d)", value, as_json=as_json)
-
-
-def split(
-    file: File,
-    *,
-    train: Annotated[float, typer.Option(min=0.0, help="Share of the training part.")] = 80,
-    val: Annotated[float, typer.Option(min=0.0, help="Share of the validation part.")] = 10,
-    test: Annotated[float | None, typer.Option(min=0.0, help="Share of the test part; the rest by default.")] = None,
-    stratify: Annotated[str, typer.Option(help="Keep the mix of class, a metadata key, or none.")] = "class",
-    group: Annotated[str | None, typer.Option(help="Metadata key whose groups stay together.")] = None,
-    time: Annotated[str | None, typer.Option(help="Metadata key of time: test is the newest.")] = None,
-    seed: Seed = 0,
-    format: Format = "auto",
-    as_json: AsJson = False,
-) -> None:
-    """Split into train, validation and test, and prove that nothing leaks."""
-    from finetuner.data.dataset import Dataset
-
-    parts = Dataset.load(file, format=format).split(
-        train,
-        val,
-        max(0.0, 100 - train - val) if test is None else test,
-        stratify=_stratum(stratify),
-        group=group,
-        time=time,
-        seed=seed,
-    )
-    named = {"train": parts.train, "val": parts.val, "test": parts.test}
-    paths = {name: part.write(_beside(file, name)) for name, part in named.items() if len(part)}
-    for path in paths.values():
-        output.advice(f"wrote {path}")
-    value = {"files": paths, "proof": parts.proof, "leaks": parts.proof.leaks}
-    output.result(str(parts.proof), value, as_json=as_json)
 
 
 @attrs.frozen
@@ -229,14 +193,3 @@ class _Objector:
             return "the judge's reply can't be read"
         reasons = (judgement.justification for judgement in verdict.judgements if not judgement.passed)
         return None if verdict.passed else next(filter(None, reasons), "failed without a reason")
-
-
-def _stratum(name: str | None) -> str | None:
-    """The library's word for what the command line calls class; none switches it off."""
-    return {"class": "label", "none": None}.get(name, name) if name else None
-
-
-def _beside(file: str, part: str) -> Path:
-    path = Path(file)
-    stem = "data" if file == "-" else path.name.partition(".")[0] if path.is_file() else path.stem
-    return path.parent / f"{stem.strip('*') or 'data'}_{part}.jsonl"

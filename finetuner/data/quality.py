@@ -11,7 +11,7 @@ import numpy as np
 
 from finetuner._core.codec import decode
 from finetuner.data import privacy
-from finetuner.data.analysis import conflicts
+from finetuner.data.conflicts import ConflictFinder
 from finetuner.data.duplicates import find_in
 from finetuner.data.examples import Example
 from finetuner.data.labels import LabelSet, find_labels, written_label
@@ -123,6 +123,12 @@ class Review:
     def flagged(self) -> Rows:
         """0-based rows with any flag, shape `(n,)`."""
         return np.array(sorted({flag.row for flag in self.flags}), dtype=np.int64)
+
+    @property
+    def to_look_at(self) -> Rows:
+        """As `flagged`, without rows that can't be read."""
+        torn = [flag.row for flag in self.flags if flag.code == "format_error"]
+        return np.setdiff1d(self.flagged, np.array(torn, dtype=np.int64))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -262,7 +268,10 @@ def _end_with_marks(examples: Sequence[Example]) -> bool:
 def _across(examples: Sequence[Example], lines: Sequence[int], labels: LabelSet | None) -> Iterator[tuple[int, Seen]]:
     for removal in find_in(examples, lines, None).removed:
         yield removal.row, ("duplicate_input", "warning", f"same as line {removal.kept_line}")
-    for conflict in conflicts(examples, lines, labels):
+    conflicts = ConflictFinder()
+    for row, example in enumerate(examples):
+        conflicts.add(row, example)
+    for conflict in conflicts.report(examples.__getitem__, lines.__getitem__, labels):
         answers = ", ".join(shorten(answer, 60) for answer in conflict.answers)
         for row in conflict.rows:
             yield row, ("conflicting_answers", "warning", f"the same request is answered: {answers}")

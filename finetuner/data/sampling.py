@@ -58,13 +58,12 @@ def even_shares(sizes: Sequence[int], n: int) -> list[int]:
     given = [0] * len(sizes)
     left = min(n, sum(sizes))
     while left:
-        open_ = [group for group, size in enumerate(sizes) if given[group] < size]
-        for group in open_[:left]:
-            more = min(max(1, left // len(open_)), sizes[group] - given[group], left)
+        free = [group for group, size in enumerate(sizes) if given[group] < size]
+        each = max(1, left // len(free))
+        for group in free[:left]:
+            more = min(each, sizes[group] - given[group])
             given[group] += more
             left -= more
-            if not left:
-                break
     return given
 
 

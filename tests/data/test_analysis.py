@@ -2,8 +2,9 @@
 
 import pytest
 
-from finetuner.data.analysis import analyze, mix_drift
+from finetuner.data.analysis import analyze
 from finetuner.data.dataset import Dataset
+from finetuner.data.drift import drift, mix_drift
 from finetuner.data.examples import Example, assistant, user
 from finetuner.errors import UsageError
 
