@@ -72,7 +72,8 @@ class _FineTuning:
     def list_events(self, call: Call) -> Response:
         job = self._stored(call)
         found = () if job.played_by is None else self.state.backend.trainer.events(job.played_by)
-        return page(call, openai_wire.events(job, self.state.jobs.snapshot(job), found))
+        jobs = self.state.jobs
+        return page(call, openai_wire.events(job, jobs.snapshot(job), found, jobs.tuned_name(job)))
 
     def list_checkpoints(self, call: Call) -> Response:
         job, jobs = self._stored(call), self.state.jobs

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final
 
+import attrs
+
 from finetuner._core.types import JsonObject
 from finetuner.emulator.openai_files import StoredFile, StoredUpload
 from finetuner.emulator.openai_jobs import StoredJob
@@ -99,15 +101,19 @@ def job(stored: StoredJob, seen: JobSnapshot, *, tuned_name: str, organization: 
     }
 
 
-def events(stored: StoredJob, seen: JobSnapshot, found: Sequence[JobEvent]) -> list[JsonObject]:
-    """Event objects, newest first."""
+def events(stored: StoredJob, seen: JobSnapshot, found: Sequence[JobEvent], tuned_name: str) -> list[JsonObject]:
+    """Event objects, newest first; where one names the model behind, it names OpenAI's."""
     first = JobEvent(id="created", created_at=stored.created_at, message=f"Created fine-tuning job: {stored.id}")
     last = (
         [JobEvent(id="failed", created_at=stored.created_at, message=seen.failure.message, level="error")]
         if stored.played_by is None and seen.failure is not None
         else []
     )
-    return [_event(stored, number, event) for number, event in enumerate([first, *found, *last])][::-1]
+    behind = seen.tuned_model
+    told = (
+        [attrs.evolve(event, message=event.message.replace(behind, tuned_name)) for event in found] if behind else found
+    )
+    return [_event(stored, number, event) for number, event in enumerate([first, *told, *last])][::-1]
 
 
 def checkpoint(stored: StoredJob, found: Checkpoint, name: str) -> JsonObject:

@@ -62,6 +62,7 @@ class TestTheWholeWay:
         assert steps == sorted(steps)
         assert events[0].message.startswith("Created fine-tuning job")
         assert len({event.id for event in events}) == len(events)
+        assert tuned.tuned_model in events[-1].message
 
     def test_only_the_last_three_checkpoints_are_kept_and_each_answers(self, provider, tuned):
         checkpoints = provider.trainer.checkpoints(tuned.id)
