@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finetuner.cli import jobs, names, output
+from finetuner.cli import catalog, jobs, names, output
 from finetuner.cli.options import AsJson, Place
 from finetuner.errors import UsageError
 
@@ -163,13 +163,10 @@ def _compare(
     data: "Dataset", provider: str | None, epochs: int, requests: int, workspace: str | None, *, as_json: bool
 ) -> None:
     from finetuner._core.money import usd
-    from finetuner.providers.registry import connect
-    from finetuner.providers.registry import names as installed
     from finetuner.training.estimate import compare_costs
 
-    chosen = installed() if provider is None else (provider,)
     method = "dpo" if len(data) and data[0].preferred is not None else "supervised"
-    costs = compare_costs(data, [connect(name, workspace=workspace) for name in chosen], epochs=epochs, method=method)
+    costs = compare_costs(data, catalog.reachable(provider, workspace), epochs=epochs, method=method)
     head = ("Model", "Training", f"{requests:,} requests a month", "As of")
     rows = [
         (
