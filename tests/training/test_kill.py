@@ -57,8 +57,8 @@ def training(tmp_path):
 @pytest.fixture
 def emulator(tmp_path, monkeypatch):
     with Emulator(workspace=tmp_path / "host") as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        monkeypatch.setenv("OPENAI_API_KEY", "any")
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
         yield server
 
 
@@ -87,17 +87,21 @@ def intents(workspace):
 
 
 class TestKilledWhileCreating:
-    def test_after_the_host_took_the_job_there_is_one_job(self, emulator, training, tmp_path):
+    @pytest.mark.parametrize(
+        ("provider", "model", "path"),
+        [("openai", TUNABLE, "/fine_tuning/jobs"), ("vertex", "gemini-3.1-flash-lite", r"/.*/tuningJobs")],
+    )
+    def test_after_the_host_took_the_job_there_is_one_job(self, emulator, training, tmp_path, provider, model, path):
         """The answer is on its way when the process dies; the next process finds the job by its key."""
-        emulator.faults.add(Fault(path="/fine_tuning/jobs", delay=PATIENCE))
-        arguments = (training, "openai", TUNABLE, tmp_path / "work")
-        process = started(CREATE.format(before=""), *arguments)
-        taken = until(lambda: Job.list(provider="openai", workspace=tmp_path / "work"), "the host to take the job")
+        emulator.faults.add(Fault(path=path, delay=PATIENCE))
+        process = started(CREATE.format(before=""), training, provider, model, tmp_path / "work")
+        taken = until(lambda: Job.list(provider=provider, workspace=tmp_path / "work"), "the host to take the job")
         killed(process)
         assert [record.job_id for record in intents(tmp_path / "work")] == [None]
-        job = Job.create(training, provider="openai", model=TUNABLE, epochs=2, seed=1, workspace=tmp_path / "work")
+        job = Job.create(training, provider=provider, model=model, epochs=2, seed=1, workspace=tmp_path / "work")
         assert job.id == taken[0].id
-        assert len(Job.list(provider="openai", workspace=tmp_path / "work")) == 1
+        assert job.existing
+        assert len(Job.list(provider=provider, workspace=tmp_path / "work")) == 1
         assert job.wait(timeout=PATIENCE).status == "succeeded"
 
     def test_before_the_host_took_the_job_there_is_one_job(self, emulator, training, tmp_path):
