@@ -1,12 +1,12 @@
 """What a router asks and what it gives: models, or any two callables, behind one shape."""
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
 import attrs
 
+from finetuner.deployment.deadlines import in_thread
 from finetuner.deployment.state import Arm
 from finetuner.errors import UsageError
 from finetuner.evaluation.pricing import Pricing
@@ -127,7 +127,7 @@ class _FunctionAnswerer:
 
     async def complete_async(self, prompt: Any, options: CompletionOptions) -> Any:
         if not self.needs_loop:
-            return await asyncio.to_thread(self._function, prompt, options)
+            return await in_thread(lambda: self._function(prompt, options))
         return await self._function(prompt, options)
 
     def stream(self, prompt: Any, options: CompletionOptions) -> Iterator[Any]:

@@ -5,6 +5,7 @@ import contextvars
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -148,6 +149,33 @@ class Deadlines:
             if len(self._idle) >= _MOST_IDLE:
                 return
             self._idle.append(inbox)
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """What a blocking call gives, from a daemon thread of its own.
+
+    Unlike the event loop's own threads there is no limit to wait for, and one that hangs doesn't keep the loop, or the
+    process, from ending.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[_Job[T]] = loop.create_future()
+    job = _Job(call)
+
+    def run() -> None:
+        job.run()
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(_settle, ended, job)
+
+    threading.Thread(target=run, name="finetuner-call", daemon=True).start()
+    await ended
+    if job.error is not None:
+        raise job.error
+    return cast("T", job.result)
+
+
+def _settle(ended: "asyncio.Future[_Job[T]]", job: _Job[T]) -> None:
+    if not ended.done():
+        ended.set_result(job)
 
 
 async def _caught(call: Coroutine[Any, Any, T]) -> tuple[T | None, BaseException | None]:
