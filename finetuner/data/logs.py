@@ -1,12 +1,14 @@
 """Request/response pairs in production logs, as proxies and tracers write them, to examples.
 
 Known are lines of OpenAI-style proxies (`request` and `response`, with or without a `body`), of the batch interface, of
-LiteLLM and Langfuse (`messages` or `input`, and `response` or `output`), of Gemini (`contents`, `candidates`), and
-plain `prompt` and `response`. Failed calls and answers that were cut off are left out and counted.
+LiteLLM and Langfuse (`messages` or `input`, and `response` or `output`), of Gemini (`contents`, `candidates`), plain
+`prompt` and `response`, and traces (`finetuner.data.traces`), of which one line can hold many calls. Failed calls and
+answers that were cut off are left out and counted.
 """
 
 from collections import Counter
 from collections.abc import Mapping
+from heapq import heappush, heapreplace
 from typing import Final
 
 import attrs
@@ -17,16 +19,18 @@ from finetuner._core.hashing import unit_interval
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.examples import Example, Message, assistant, user
 from finetuner.data.formats import fields, openai, vertex
+from finetuner.data.privacy import redact_example
 from finetuner.data.problems import Problem
 from finetuner.data.shapes import is_list, is_object
 from finetuner.data.sources.source import Source
+from finetuner.data.traces import calls
 from finetuner.errors import DataFormatError
 
 _METADATA: Final = {
     "request_id": ("request_id", "requestId", "id", "custom_id", "trace_id", "traceId"),
     "user": ("user", "user_id", "userId", "end_user"),
     "conversation": ("conversation", "conversation_id", "conversationId", "session_id", "sessionId", "thread_id"),
-    "time": ("time", "timestamp", "created_at", "createdAt", "start_time", "startTime"),
+    "time": ("time", "timestamp", "created_at", "createdAt", "start_time", "startTime", "created"),
     "feedback": ("feedback", "score", "scores", "rating"),
     "model": ("model",),
 }
@@ -52,17 +56,19 @@ class Logged:
     Attributes:
         examples: In the order of the files and lines.
         rows: The row of each in the source.
-        dropped: How many lines were left out, by reason.
-        not_sampled: How many good lines the sample left out.
+        read: How many calls there were; a line is one, unless it is a trace.
+        dropped: How many calls were left out, by reason.
+        not_sampled: How many good ones the sample left out.
     """
 
     examples: tuple[Example, ...]
     rows: tuple[int, ...]
+    read: int
     dropped: Mapping[str, int]
     not_sampled: int
 
 
-def read_logs(source: Source, *, sample: int | None = None, seed: int = 0) -> Logged:
+def read_logs(source: Source, *, sample: int | None = None, seed: int = 0, redact: bool = False) -> Logged:
     """The examples in a log.
 
     Args:
@@ -70,22 +76,35 @@ def read_logs(source: Source, *, sample: int | None = None, seed: int = 0) -> Lo
         sample: How many to keep; all where None. The choice depends on each line's own content and on the seed only,
             so that it hardly changes when the log grows.
         seed: Another seed gives another sample.
+        redact: Replace personal data and secrets before anything else is done with an example.
     """
-    kept: list[tuple[int, Example]] = []
     dropped: Counter[str] = Counter()
+    good = read = 0
+    lowest: list[tuple[float, int, int, Example]] = []  # a heap: the highest of the kept priorities comes first
     for row in range(len(source)):
         record = source.read(row)
-        found = Dropped("unreadable") if isinstance(record, Problem) else example_of(record)
-        if isinstance(found, Dropped):
-            dropped[found.reason] += 1
-        else:
-            kept.append((row, found))
-    chosen = kept if sample is None else _sampled(kept, sample, seed)
+        for found in [Dropped("unreadable")] if isinstance(record, Problem) else map(example_of, calls(record)):
+            read += 1
+            if isinstance(found, Dropped):
+                dropped[found.reason] += 1
+                continue
+            good += 1
+            example = redact_example(found) if redact else found
+            if sample is None:
+                lowest.append((0.0, -good, row, example))
+                continue
+            item = (-unit_interval(str(seed), example.content_hash), -good, row, example)
+            if len(lowest) < sample:
+                heappush(lowest, item)
+            elif lowest and item[:2] > lowest[0][:2]:
+                heapreplace(lowest, item)
+    chosen = sorted(lowest, key=lambda item: -item[1])
     return Logged(
-        examples=tuple(example for _, example in chosen),
-        rows=tuple(row for row, _ in chosen),
+        examples=tuple(example for *_, example in chosen),
+        rows=tuple(row for *_, row, _ in chosen),
+        read=read,
         dropped=dict(dropped),
-        not_sampled=len(kept) - len(chosen),
+        not_sampled=good - len(chosen),
     )
 
 
@@ -207,12 +226,3 @@ def _metadata(record: JsonObject, request: Json, response: Json) -> JsonObject:
         if value is not None:
             given[name] = value
     return given
-
-
-def _sampled(kept: list[tuple[int, Example]], n: int, seed: int) -> list[tuple[int, Example]]:
-    """The `n` whose content falls lowest on a seeded scale, in their old order."""
-
-    def priority(item: tuple[int, Example]) -> tuple[float, int]:
-        return unit_interval(str(seed), item[1].content_hash), item[0]
-
-    return sorted(sorted(kept, key=priority)[:n], key=lambda item: item[0])
