@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from finetuner.providers.registry import connect as provider
     from finetuner.training.estimate import estimate
     from finetuner.training.job import Job
+    from finetuner.training.search import learning_curve, search
+    from finetuner.training.waiting import wait_all, wait_all_async
 
 __all__ = [
     "Card",
@@ -53,10 +55,14 @@ __all__ = [
     "estimate",
     "evaluate",
     "evaluate_async",
+    "learning_curve",
     "monitor",
     "provider",
+    "search",
     "synthesize",
     "synthesize_async",
+    "wait_all",
+    "wait_all_async",
 ]
 
 _HOMES = {
@@ -83,10 +89,14 @@ _HOMES = {
     "estimate": "training.estimate",
     "evaluate": "evaluation.run",
     "evaluate_async": "evaluation.run",
+    "learning_curve": "training.search",
     "monitor": "deployment.monitor",
     "provider": "providers.registry:connect",
+    "search": "training.search",
     "synthesize": "evaluation.synthesis",
     "synthesize_async": "evaluation.synthesis",
+    "wait_all": "training.waiting",
+    "wait_all_async": "training.waiting",
 }
 
 
