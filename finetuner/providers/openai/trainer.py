@@ -1,14 +1,15 @@
 """Jobs at OpenAI, and at those who speak its API."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final
 
 import attrs
 
 from finetuner._core.types import Json, JsonObject
+from finetuner.data.shapes import is_list, is_object
 from finetuner.errors import RequestRejectedError
-from finetuner.providers.openai import mapping
+from finetuner.providers.openai import mapping, results
 from finetuner.providers.openai.client import Client
 from finetuner.providers.openai.failures import rejected
 from finetuner.providers.openai.flavours import Flavour
@@ -65,6 +66,33 @@ class OpenAITrainer:
         return mapping.checkpoints(
             self.client.each(lambda sdk: sdk.fine_tuning.jobs.checkpoints.list(job_id, limit=_PAGE))
         )
+
+    def results(self, job_id: str) -> tuple[Mapping[str, float], ...]:
+        """The metrics of each step from the files of a finished job, under our names; empty where it has none.
+
+        Raises:
+            NotFoundError: There is no such job.
+            UnexpectedAnswerError: A file isn't the table that it should be.
+        """
+        job = self.client.ask(lambda sdk: sdk.fine_tuning.jobs.retrieve(job_id))
+        files: Json = job.get("result_files")
+        names = [file for file in files if isinstance(file, str)] if is_list(files) else []
+        found = ("\n".join(self.client.lines(name)).encode() for name in names)
+        return tuple(row for content in found for row in results.rows(content))
+
+    def limits(self) -> Mapping[str, Mapping[str, int]]:
+        """How many jobs the organization may have, by model: `max_total_jobs`, `max_concurrent_jobs`, `active_jobs`.
+
+        Empty where the service doesn't tell.
+        """
+        answer = self.client.at("get", "/fine_tuning/model_limits") if self.client.flavour.limits else None
+        if not is_object(answer):
+            return {}
+        return {
+            model: {name: count for name, count in counts.items() if isinstance(count, int)}
+            for model, counts in answer.items()
+            if is_object(counts)
+        }
 
     def cancel(self, job_id: str) -> JobSnapshot:
         """Ask the job to stop; one that has ended is returned as it is. Raises `NotFoundError`."""
