@@ -21,6 +21,9 @@ from finetuner.errors import DataFormatError, UsageError
 MANIFEST: Final = "manifest.json"
 """The file, beside those that it describes."""
 
+OTHER_MANIFEST: Final = "finetuner.manifest.json"
+"""Its name where a manifest of another program is there already."""
+
 _FINGERPRINT: Final = b"finetuner-dataset-v1\n"
 _VERSION: Final = 1
 # An expression of license identifiers (SPDX 3, annex B), such as "MIT" or "CC-BY-4.0 AND LicenseRef-Ours".
@@ -166,10 +169,10 @@ def describe(path: Path, entry: Entry) -> Path:
         The manifest's path.
 
     Raises:
-        DataFormatError: There is a file of that name that is no manifest; it is left alone.
+        DataFormatError: The manifest was made by another program, and so was the one under the other name.
     """
-    manifest = path.parent / MANIFEST
-    files = dict(_files(manifest)) if manifest.exists() else {}
+    manifest = _manifest(path.parent)
+    files = _files(manifest) or {} if manifest.exists() else {}
     files[path.name] = codec.unstructure(entry)
     present = {name: files[name] for name in sorted(files) if (path.parent / name).exists()}
     document = {"finetuner_manifest": _VERSION, "files": present}
@@ -178,30 +181,34 @@ def describe(path: Path, entry: Entry) -> Path:
 
 
 def entry_of(path: str | Path) -> Entry | None:
-    """What the manifest beside a file says of it; None where there is none, or the file was changed since.
-
-    Raises:
-        DataFormatError: The manifest can't be read.
-    """
+    """What the manifest beside a file says of it; None where there is none, or the file was changed since."""
     file = Path(path)
-    manifest = file.parent / MANIFEST
-    if not manifest.exists() or not file.is_file():
-        return None
-    found = _files(manifest).get(file.name)
+    manifest = _manifest(file.parent)
+    found = (_files(manifest) or {}).get(file.name) if manifest.exists() and file.is_file() else None
     if found is None:
         return None
     entry = codec.structure(found, Entry)
     return entry if entry.bytes == file.stat().st_size and entry.sha256 == file_sha256(file) else None
 
 
-def _files(manifest: Path) -> JsonObject:
+def _manifest(folder: Path) -> Path:
+    """Where the manifest of a folder is, or will be."""
+    usual, other = folder / MANIFEST, folder / OTHER_MANIFEST
+    if not usual.exists() or _files(usual) is not None:
+        return usual
+    if other.exists() and _files(other) is None:
+        raise DataFormatError("is no manifest of this library; move it away, or write elsewhere", file=str(other))
+    return other
+
+
+def _files(manifest: Path) -> JsonObject | None:
+    """The entries of a manifest; None where another program made it."""
     try:
         document = codec.decode(manifest.read_bytes())
-    except ValueError as error:
-        raise DataFormatError(f"is no manifest: {error}; move it away", file=str(manifest)) from error
-    if not is_object(document) or document.get("finetuner_manifest") != _VERSION:
-        raise DataFormatError("is no manifest of this library; move it away, or write elsewhere", file=str(manifest))
-    return dict(document["files"])
+    except ValueError:
+        return None
+    ours = is_object(document) and document.get("finetuner_manifest") == _VERSION
+    return dict(document["files"]) if ours and is_object(document.get("files")) else None
 
 
 def inherited(lineages: Sequence[Lineage]) -> Lineage:

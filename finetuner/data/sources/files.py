@@ -21,7 +21,7 @@ STANDARD_INPUT: Final = "-"
 _COMPRESSED: Final = (".gz", ".zst")
 _LINES: Final = (".jsonl", ".ndjson")
 _TOON: Final = ".toon"
-_MANIFEST: Final = "manifest.json"  # says what the other files are, and is no data itself
+_MANIFESTS: Final = ("manifest.json", "finetuner.manifest.json")  # say what other files are, and are no data
 _SUFFIXES: Final = (*_LINES, ".json", ".csv", ".tsv", ".parquet", _TOON)
 _DELIMITERS: Final = {".csv": ",", ".tsv": "\t"}
 _PARQUET: Final = b"PAR1"
@@ -94,7 +94,7 @@ def _expand(path: str | Path) -> list[Path]:
 
 def _is_data(path: Path) -> bool:
     """Whether a file of a folder is read: a known kind, and not hidden."""
-    hidden = path.name == _MANIFEST or any(part.startswith(".") for part in path.parts)
+    hidden = path.name in _MANIFESTS or any(part.startswith(".") for part in path.parts)
     return _suffix(path.name) in _SUFFIXES and not hidden
 
 
