@@ -135,12 +135,14 @@ def _lifetime(catalog: Catalog, spec: TrainingSpec, day: date, horizon_days: int
             yield Finding(severity="warning", code="unknown_model", message=message, fix=f"tunable on {day}: {names}")
         return
     if not entry.tunable(day) or entry.retires == day:
-        yield _closed(catalog, entry, day)
-        return
+        closed = _closed(catalog, entry, day)
+        yield closed
+        if closed.severity == "error":
+            return
     if not trains(entry, spec.method):
         message = f"{entry.name} can't be trained by {spec.method!r}, only by {', '.join(entry.methods)}"
         yield Finding(severity="error", code="method_not_available", message=message, fix="choose another method")
-    if entry.retires is not None and entry.retires - day <= timedelta(days=horizon_days):
+    if entry.retires is not None and timedelta() < entry.retires - day <= timedelta(days=horizon_days):
         left = (entry.retires - day).days
         yield Finding(
             severity="warning",
@@ -158,9 +160,17 @@ def _closed(catalog: Catalog, entry: BaseModel, day: date) -> Finding:
         code, message = "training_closed", f"{entry.name} has taken no training jobs since {entry.training_ends}"
     else:
         code, message = "not_tunable", f"{entry.name} answers only; it can't be tuned"
+    uncertain = entry.uncertain and code != "not_tunable"
+    if uncertain:
+        message += "; other sources name another date, and the service decides"
     others = ", ".join(model.name for model in catalog.tunable(day))
     fix = f"choose one of {others}" if others else "choose another provider; fine-tuner-cc models lists what is open"
-    return Finding(severity="error", code=code, message=f"{message} ({entry.source})", fix=fix)
+    return Finding(
+        severity="warning" if uncertain else "error",
+        code=code,
+        message=f"{message} ({entry.source})",
+        fix=fix,
+    )
 
 
 def _about_data(report: ValidationReport, role: str) -> Iterator[Finding]:

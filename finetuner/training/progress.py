@@ -8,7 +8,7 @@ from typing import Protocol
 import attrs
 
 from finetuner._core.money import usd
-from finetuner.providers.ports import SUCCEEDED, JobEvent, JobSnapshot
+from finetuner.providers.ports import SUCCEEDED, TERMINAL, JobEvent, JobSnapshot
 from finetuner.training.curve import Curve
 
 _MINUTE, _HOUR = 60, 3600
@@ -81,7 +81,7 @@ class Progress:
         if self.seconds_left is not None:
             parts.append(f"{duration(self.seconds_left)} left")
         if self.usd is not None:
-            parts.append(f"{usd(self.usd)} so far")
+            parts.append(usd(self.usd) if self.status in TERMINAL else f"{usd(self.usd)} so far")
         return ", ".join(parts)
 
 
