@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date
-from typing import Final
+from typing import Final, Literal
 
 from finetuner.data.checks.rules import RecordRule, RuleSet
 from finetuner.data.problems import Problem
@@ -72,9 +72,11 @@ def findings(catalog: Catalog, model: str | None, on: date) -> tuple[Problem, ..
 
 
 def _about(catalog: Catalog, entry: BaseModel, on: date) -> Iterator[Problem]:
+    past: Literal["error", "warning"] = "warning" if entry.uncertain else "error"
     if entry.retires is not None and on >= entry.retires:
         yield Problem(
             code="model_retired",
+            severity=past,
             message=f"{entry.name} retired on {entry.retires}, tuned models built on it included",
             fix=_choose(catalog, on),
         )
@@ -83,6 +85,7 @@ def _about(catalog: Catalog, entry: BaseModel, on: date) -> Iterator[Problem]:
     elif entry.training_ends is not None and on > entry.training_ends:
         yield Problem(
             code="training_closed",
+            severity=past,
             message=f"{entry.name} has taken no training jobs since {entry.training_ends}",
             fix=_choose(catalog, on),
         )

@@ -58,6 +58,11 @@ class TestTheModel:
         assert "has taken no training jobs since 2026-11-23" in found.message
         assert "another provider" in found.fix
 
+    def test_dates_that_sources_contradict_are_a_warning(self):
+        (found,) = looked_at(model(retires=date(2026, 10, 23), uncertain=True))
+        assert (found.severity, found.code) == ("warning", "model_retired")
+        assert "other sources name another date, and the service decides" in found.message
+
     def test_a_model_that_answers_only_is_refused(self):
         (found,) = looked_at(model(methods=()))
         assert (found.code, found.severity) == ("not_tunable", "error")

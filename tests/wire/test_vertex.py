@@ -421,9 +421,10 @@ class TestJobs:
             assert job.status == word
             assert not job.ended
 
-    def test_a_host_of_the_stable_api_alone_is_enough(self, emulator, provider, tuned):
+    @pytest.mark.parametrize("status", [403, 404, 405, 501])
+    def test_a_host_of_the_stable_api_alone_is_enough(self, emulator, provider, tuned, status):
         emulator.faults.add(Fault(method="GET", path=JOB, merge={"state": "JOB_STATE_RUNNING"}))
-        emulator.faults.add(Fault(method="GET", path=JOB, status=404, message="not found"))
+        emulator.faults.add(Fault(method="GET", path=JOB, status=status, message="no such version"))
         assert provider.trainer.get(tuned.id).status == "running"
 
     def test_too_many_jobs_at_a_time_is_said_with_what_to_do(self, emulator, provider, training_file):

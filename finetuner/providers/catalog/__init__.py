@@ -76,6 +76,8 @@ class BaseModel:
         prices: See `Prices`.
         retires: Last day of service, None where none is announced.
         training_ends: Last day on which jobs are taken, None where none is announced.
+        uncertain: Whether sources contradict each other about these dates: after them a job is warned about, for the
+            service knows better, and not refused.
         locations: Where it can be tuned, for providers with regions.
         description: One line.
         source: Where the facts come from.
@@ -89,6 +91,7 @@ class BaseModel:
     prices: Prices = attrs.field(factory=Prices)
     retires: date | None = None
     training_ends: date | None = None
+    uncertain: bool = False
     locations: tuple[str, ...] = ()
     description: str = ""
     source: str = ""

@@ -49,6 +49,7 @@ _MEANINGS: Final[Mapping[int, Meaning]] = {
         retryable=True,
     ),
     499: Meaning(UnexpectedAnswerError, "{service} cancelled the request: {said}", retryable=True),
+    501: _STRANGE,
     504: _LATE,
 }
 

@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 
 from finetuner._core.types import JsonObject
-from finetuner.errors import AuthenticationError, NotFoundError
+from finetuner.errors import ProviderError
 from finetuner.providers.lenient import as_list, as_moment, as_number, as_object, as_text, as_whole
 from finetuner.providers.ports import Checkpoint, JobEvent
 from finetuner.providers.vertex.client import Client
@@ -51,7 +51,9 @@ def losses(client: Client, raw: JsonObject) -> Losses:
         context = client.look(experiment)
         board = as_text(as_object(context.get("metadata")).get(_TENSORBOARD))
         return Losses() if board is None else _read(client, board, experiment.rpartition("/")[2])
-    except (NotFoundError, AuthenticationError) as error:
+    except ProviderError as error:
+        if error.retryable:
+            raise
         return Losses(problem=f"the losses in {experiment} can't be read: {error}")
 
 

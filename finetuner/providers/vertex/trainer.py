@@ -8,7 +8,7 @@ from typing import Final
 import attrs
 
 from finetuner._core.types import JsonObject
-from finetuner.errors import NotFoundError, RequestRejectedError
+from finetuner.errors import NotFoundError, ProviderError, RequestRejectedError
 from finetuner.providers.ports import Checkpoint, Finding, JobEvent, JobRequest, JobSnapshot
 from finetuner.providers.vertex import history, losses, mapping, resources
 from finetuner.providers.vertex.client import Client
@@ -90,15 +90,19 @@ class VertexTrainer:
         return self.get(name)
 
     def _job(self, job_id: str) -> JsonObject:
-        """The job through the stable API; where that shows too little, laid under what v1beta1 shows."""
+        """The job through the stable API; where that shows too little, laid over what v1beta1 shows."""
         name = self._name(job_id)
         raw = self.client.job(name)
         if not mapping.unfinished(raw) and mapping.specification(raw):
             return raw
         try:
             return self.client.beta("GET", name) | raw
-        except NotFoundError:
-            return raw  # a host that serves the stable API alone has no more to tell
+        except ProviderError as error:
+            if error.retryable:
+                raise
+            return (
+                raw  # a host that serves the stable API alone has no more to tell, nor has one that forbids the other
+            )
 
     def _name(self, job_id: str) -> str:
         if _JOB.fullmatch(job_id):

@@ -310,7 +310,8 @@ def test_how_many_examples_are_enough(tmp_path: Path, n: int, codes: set[str]) -
         ("openai", "openai:gpt-4o-2024-11-20", ON, "not_tunable", False),
         ("openai", "gpt-9", ON, "unknown_model", True),
         ("openai", None, date(2027, 2, 1), "no_tunable_model", True),
-        ("vertex", "gemini-2.5-flash", ON, "model_retired", False),
+        ("vertex", "gemini-2.5-flash", ON, "model_retired", True),  # sources contradict each other: the service decides
+        ("vertex", "gemini-3.5-flash", date(2027, 5, 19), "model_retired", False),
     ],
 )
 def test_a_check_knows_the_model_and_the_day(

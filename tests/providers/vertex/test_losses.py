@@ -70,7 +70,7 @@ def test_a_job_without_a_board_has_no_losses(raw):
     assert losses(Service(), raw) == Losses()
 
 
-@pytest.mark.parametrize("error", [NotFoundError("gone"), AuthenticationError("denied")])
+@pytest.mark.parametrize("error", [NotFoundError("gone"), AuthenticationError("denied"), UnexpectedAnswerError("501")])
 @pytest.mark.parametrize("path", list(ANSWERS))
 def test_what_may_not_be_read_is_a_warning(error, path):
     found = losses(Service(failures={path: error}), {"experiment": EXPERIMENT})
@@ -80,6 +80,6 @@ def test_what_may_not_be_read_is_a_warning(error, path):
 
 
 def test_a_service_that_breaks_is_an_error():
-    broken = Service(failures={EXPERIMENT: UnexpectedAnswerError("503")})
+    broken = Service(failures={EXPERIMENT: UnexpectedAnswerError("503", retryable=True)})
     with pytest.raises(UnexpectedAnswerError):
         losses(broken, {"experiment": EXPERIMENT})
