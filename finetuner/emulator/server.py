@@ -34,9 +34,9 @@ _PATIENCE: Final = 10.0
 
 @attrs.define(eq=False, kw_only=True)
 class Emulator:
-    """A server that answers as OpenAI does, and trains with another provider.
+    """A server that answers as OpenAI, Vertex AI and Cloud Storage do, and trains with another provider.
 
-    Models are named as OpenAI's; each is played by one of the provider's base models, the smaller by the smaller.
+    Models are named as theirs; each is played by one of the provider's base models, the smaller by the smaller.
 
     Attributes:
         provider: Trains and answers; the embedded provider by default.
