@@ -10,6 +10,7 @@ import attrs
 from finetuner._core.hashing import json_sha256
 from finetuner.errors import UsageError
 from finetuner.evaluation.benchmarks import registry
+from finetuner.evaluation.benchmarks.humaneval import Sandbox
 from finetuner.evaluation.benchmarks.registry import Benchmark
 from finetuner.evaluation.metrics.grading import binary
 from finetuner.evaluation.results import Evaluation, ScoredRow
@@ -100,17 +101,21 @@ def benchmark(
     margin: float = MARGIN,
     data: str | Path | None = None,
     limit: int | None = None,
+    download: bool = False,
+    sandbox: Sandbox | None = None,
     **options: Unpack[EvaluateOptions],
 ) -> RegressionResult:
     """How a model does on a benchmark, and whether it lost more than a margin against a baseline.
 
     Args:
         model: The tuned model, `provider:model` or a `Model`.
-        name: `gsm8k`, or the path of an own data set in any format.
+        name: Of a benchmark (`gsm8k`, `mmlu`, …), or the path of an own data set in any format.
         baseline: The base model; without one there is no gate.
         margin: Tolerated loss, as a share of all rows (0.05: five points).
         data: The benchmark's file.
         limit: Only so many rows from the start.
+        download: Get the benchmark's data from the Hugging Face hub where they are nowhere here.
+        sandbox: Where programs run, for `humaneval`.
         **options: As for `evaluate`; `max_usd` is for each model.
 
     Raises:
@@ -121,7 +126,9 @@ def benchmark(
     """
     _require_margin(margin)
     with opened(options.pop("journal", None), options.pop("workspace", None)) as records:
-        chosen = registry.load(name, path=data, limit=limit, workspace=records.journal.workspace)
+        chosen = registry.load(
+            name, path=data, limit=limit, workspace=records.journal.workspace, download=download, sandbox=sandbox
+        )
         options = _options_for(chosen, options, records)
         base = None if baseline is None else evaluate(baseline, chosen.data, **options)
         tuned = evaluate(model, chosen.data, **options)
@@ -136,12 +143,16 @@ async def benchmark_async(
     margin: float = MARGIN,
     data: str | Path | None = None,
     limit: int | None = None,
+    download: bool = False,
+    sandbox: Sandbox | None = None,
     **options: Unpack[EvaluateOptions],
 ) -> RegressionResult:
     """Like `benchmark`, without blocking the event loop."""
     _require_margin(margin)
     with opened(options.pop("journal", None), options.pop("workspace", None)) as records:
-        chosen = registry.load(name, path=data, limit=limit, workspace=records.journal.workspace)
+        chosen = registry.load(
+            name, path=data, limit=limit, workspace=records.journal.workspace, download=download, sandbox=sandbox
+        )
         options = _options_for(chosen, options, records)
         base = None if baseline is None else await evaluate_async(baseline, chosen.data, **options)
         tuned = await evaluate_async(model, chosen.data, **options)
@@ -259,7 +270,8 @@ def _reason(outcome: Outcome, bounds: Estimate, margin: float) -> str:
 
 def _result(chosen: Benchmark, base: Evaluation | None, tuned: Evaluation, margin: float) -> RegressionResult:
     if base is not None:
-        titles = dict(zip(chosen.metrics or (), chosen.parts, strict=False)) or {tuned.primary: tuned.primary}
+        names = list(tuned.metrics) or [tuned.primary]
+        titles = dict(zip(names, chosen.parts, strict=False)) or {tuned.primary: tuned.primary}
         return _regression(base, tuned, margin, chosen.name, titles)
     return RegressionResult(
         id=json_sha256({"tuned": tuned.id, "benchmark": chosen.name}),

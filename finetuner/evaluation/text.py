@@ -26,6 +26,14 @@ _TITLES = {
     "rouge_l": "ROUGE-L",
     "bleu": "BLEU",
     "chrf": "chrF",
+    "gsm8k_flexible": "Capability (last number)",
+    "gsm8k_strict": "Format (#### number)",
+    "choice": "Right option",
+    "reference_f1": "F1 with the best reference",
+    "reference_exact": "Exact match with a reference",
+    "pass_at_1": "Programs that pass",
+    "prompts_obeyed": "Prompts obeyed",
+    "instructions_obeyed": "Instructions obeyed",
     "numeric_flexible": "Capability (last number)",
     "numeric_strict": "Format (#### number)",
     "judge_pass_rate": "Judge pass rate",
@@ -33,7 +41,7 @@ _TITLES = {
 }
 _RATIOS = frozenset(
     {"precision", "recall", "f1", "token_f1", "judge_score", "rouge_1", "rouge_2", "rouge_l", "bleu", "chrf"}
-    | {"embedding_similarity"}
+    | {"embedding_similarity", "reference_f1"}
 )
 _DETAILS = ("macro_", "micro_")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from finetuner.errors import DataFormatError, RequestRejectedError, UnknownNameError, UsageError
-from finetuner.evaluation.benchmarks import gsm8k
+from finetuner.evaluation.benchmarks import gsm8k, reading
 from finetuner.evaluation.gate import benchmark, benchmark_async, non_inferiority, regression
 from finetuner.evaluation.run import evaluate
 from finetuner.evaluation.statistics.paired import PairedCounts
@@ -95,7 +95,7 @@ def test_errors_cannot_make_a_gate_pass(model, place):
 def test_without_a_baseline_there_is_no_gate(model, place):
     result = benchmark(model(solver())[0], "gsm8k", workspace=place)
     assert result.outcome is None
-    assert result.tuned.metrics["numeric_strict"].value == 1
+    assert result.tuned.metrics["gsm8k_strict"].value == 1
     assert "Format (#### number): 100.0%" in regression_text(result)
 
 
@@ -139,7 +139,9 @@ def test_the_environment_names_a_folder(model, place, problems, tmp_path, monkey
 
 
 def test_unknown_names_list_the_known(model, place):
-    with pytest.raises(UnknownNameError, match="known: gsm8k"):
+    with pytest.raises(
+        UnknownNameError, match="known: arc, gsm8k, hellaswag, humaneval, ifeval, mmlu, squad, truthfulqa,"
+    ):
         benchmark(model(solver())[0], "squid", workspace=place)
 
 
@@ -181,11 +183,11 @@ def test_malformed_problem_files_name_the_line(tmp_path):
     ]:
         file.write_text('{"question": "q", "answer": "#### 1"}\n' + line)
         with pytest.raises(DataFormatError, match=message):
-            gsm8k.load(file)
+            reading.load(file, gsm8k.example_of)
 
 
 @pytest.mark.skipif(not GSM8K.is_file(), reason="the GSM8K test file isn't beside the repository")
 def test_the_real_file_has_1319_problems():
-    data = gsm8k.load(GSM8K)
+    data = reading.load(GSM8K, gsm8k.example_of)
     assert len(data) == 1319
     assert data[0].completion == "#### 18"

@@ -3,86 +3,43 @@ r"""GSM8K: grade-school word problems whose answer is one number (Cobbe et al. 2
 A line of the file, and how answers to it are graded:
 
 ```pycon
->>> record = {"question": "Tom has 3 boxes of 4 pens. How many pens?", "answer": "3 * 4 = <<3*4=12>>12\n#### 12"}
->>> example_of(record).completion
+>>> from pathlib import Path
+>>> record = Record({"question": "3 boxes of 4 pens?", "answer": "<<3*4=12>>12\n#### 12"}, Path("f"), 1)
+>>> example = example_of(record)
+>>> example.completion
 '#### 12'
->>> from finetuner.evaluation.metrics.numeric import flexible_number, strict_number
->>> strict_number("There are 12 pens.\n#### 12"), strict_number("There are 12 pens.")
-(Decimal('12'), None)
->>> flexible_number("There are 12 pens.")
-Decimal('12')
+>>> from finetuner.evaluation.metrics.grading import Case
+>>> from finetuner.evaluation.metrics.harness import HarnessFlexible, HarnessStrict
+>>> for answer in ("There are 12 pens.", "There are 12 pens.\n#### 12"):
+...     case = Case(example.completion, answer, example)
+...     print(HarnessFlexible().grade(case).value, HarnessStrict().grade(case).value)
+1.0 0.0
+1.0 1.0
 
 ```
 
 Two numbers are reported, because extraction decides the score: *capability* takes the last number of the answer,
-*format* only the one after `####`. A tuned model may keep the first and lose the second.
+*format* only the one after `####`. A tuned model may keep the first and lose the second. Both are counted as
+lm-evaluation-harness counts them.
 """
 
-from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-import msgspec
-
-from finetuner._core import codec
-from finetuner._core.types import Json, JsonObject
-from finetuner.data.dataset import Dataset
 from finetuner.data.examples import Example, assistant, user
-from finetuner.errors import DataFormatError
+from finetuner.evaluation.benchmarks.reading import Record
 from finetuner.evaluation.metrics.numeric import strict_number
 
 NAME: Final = "gsm8k"
-METRICS: Final = ("numeric_flexible", "numeric_strict")
+HUB: Final = ("openai/gsm8k", "main", "test")
+METRICS: Final = ("gsm8k_flexible", "gsm8k_strict")
 PARTS: Final = ("capability", "format")
 
 _INSTRUCTION = 'Solve the problem step by step. End with a line "#### " and the final number alone.'
-_LONGEST_LINE = 1 << 20
 
 
-def load(path: Path, limit: int | None = None) -> Dataset:
-    """The problems of a JSONL file of `{"question": …, "answer": …}`.
-
-    Args:
-        path: The file.
-        limit: Only so many problems from the start.
-
-    Raises:
-        DataFormatError: A line isn't such an object, or its answer has no `#### number`.
-    """
-    return Dataset.from_examples(islice(_examples(path), limit), name=str(path))
-
-
-def example_of(record: dict[str, str]) -> Example:
+def example_of(record: Record) -> Example:
     """The prompt and the expected `#### number` of a record; its worked solution isn't shown to the model."""
-    return Example(
-        messages=(
-            user(f"{record['question']}\n\n{_INSTRUCTION}"),
-            assistant(f"#### {strict_number(record['answer'])}"),
-        )
-    )
-
-
-def _examples(path: Path) -> Iterator[Example]:
-    with path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
-            if line.strip():
-                yield example_of(_record(line, path, number))
-
-
-def _record(line: bytes, path: Path, number: int) -> dict[str, str]:
-    try:
-        value: Json = codec.decode(line)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise DataFormatError(f"not JSON: {error}", file=str(path), line=number) from error
-    record = cast("JsonObject", value) if isinstance(value, dict) else {}
-    return {field: _text(record, field, path, number) for field in ("question", "answer")}
-
-
-def _text(record: JsonObject, field: str, path: Path, number: int) -> str:
-    text = record.get(field)
-    if not isinstance(text, str):
-        raise DataFormatError("required text missing", file=str(path), line=number, field=field)
-    if field == "answer" and strict_number(text) is None:
-        raise DataFormatError('no final "#### number"', file=str(path), line=number, field=field)
-    return text
+    number = strict_number(record.text("answer"))
+    if number is None:
+        raise record.wrong("answer", 'no final "#### number"')
+    return Example(messages=(user(f"{record.text('question')}\n\n{_INSTRUCTION}"), assistant(f"#### {number}")))

@@ -1,17 +1,25 @@
 """Which benchmark a name means, and where its file lies."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, Final
 
 import attrs
 
+from finetuner._core import codec, extras
 from finetuner._core.workspace import Workspace
 from finetuner.data.dataset import Dataset
-from finetuner.errors import DataFormatError, UnknownNameError
-from finetuner.evaluation.benchmarks import gsm8k
+from finetuner.errors import DataFormatError, UnknownNameError, UsageError
+from finetuner.evaluation.benchmarks import arc, gsm8k, hellaswag, humaneval, ifeval, mmlu, reading, squad, truthfulqa
+from finetuner.evaluation.benchmarks.humaneval import PassAtOne, Sandbox
+from finetuner.evaluation.metrics.registry import MetricLike
 
 _ENVIRONMENT = "FINETUNER_BENCHMARKS"
+_PAGES: Final = MappingProxyType(
+    {page.NAME: page for page in (arc, gsm8k, hellaswag, humaneval, ifeval, mmlu, squad, truthfulqa)}
+)
 
 
 @attrs.frozen
@@ -21,32 +29,30 @@ class Benchmark:
     Attributes:
         name: Such as `gsm8k`, or a file's path.
         data: The rows.
-        metrics: Names of metrics; None chooses by the data.
+        metrics: What grades them; None chooses by the data.
         parts: What each metric stands for, in the same order; empty where one number says all.
     """
 
     name: str
     data: Dataset
-    metrics: tuple[str, ...] | None = None
+    metrics: tuple[MetricLike, ...] | None = None
     parts: tuple[str, ...] = ()
-
-
-_Loader = Callable[[Path, int | None], Benchmark]
-
-
-def _gsm8k(path: Path, limit: int | None) -> Benchmark:
-    return Benchmark(gsm8k.NAME, gsm8k.load(path, limit), gsm8k.METRICS, gsm8k.PARTS)
-
-
-_LOADERS: dict[str, _Loader] = {gsm8k.NAME: _gsm8k}
 
 
 def names() -> tuple[str, ...]:
     """Names of all benchmarks, sorted."""
-    return tuple(sorted(_LOADERS))
+    return tuple(sorted(_PAGES))
 
 
-def load(name: str, *, path: str | Path | None, limit: int | None, workspace: Workspace) -> Benchmark:
+def load(
+    name: str,
+    *,
+    path: str | Path | None,
+    limit: int | None,
+    workspace: Workspace,
+    download: bool = False,
+    sandbox: Sandbox | None = None,
+) -> Benchmark:
     """The benchmark that a name means, with its rows.
 
     Args:
@@ -54,15 +60,21 @@ def load(name: str, *, path: str | Path | None, limit: int | None, workspace: Wo
         path: The file of a named benchmark. By default `<name>.jsonl` in `$FINETUNER_BENCHMARKS` or in the workspace's
             folder `benchmarks`.
         limit: Only so many rows from the start.
-        workspace: Where to look.
+        workspace: Where to look, and where downloads are kept.
+        download: Get the data from the Hugging Face hub where they are nowhere here.
+        sandbox: Where programs run, for benchmarks whose answers are programs.
 
     Raises:
         UnknownNameError: Neither a known name nor a file.
         DataFormatError: There is no file, or it isn't one of this benchmark.
+        UsageError: Answers are programs, and there is no sandbox.
+        MissingExtraError: A download needs a package that isn't installed.
     """
-    loader = _LOADERS.get(name)
-    if loader is not None:
-        return loader(_file(name, path, workspace), limit)
+    page = _PAGES.get(name)
+    if page is not None:
+        metrics = _metrics(page, sandbox)
+        file = _file(page, path, workspace, download=download)
+        return Benchmark(name, reading.load(file, page.example_of, limit), metrics, page.PARTS)
     own = Path(path if path is not None else name)
     if not own.exists():
         raise UnknownNameError(f"no benchmark {name!r}; known: {', '.join(names())}, or the path of an own data set")
@@ -70,15 +82,38 @@ def load(name: str, *, path: str | Path | None, limit: int | None, workspace: Wo
     return Benchmark(name, data if limit is None else data[:limit])
 
 
-def _file(name: str, path: str | Path | None, workspace: Workspace) -> Path:
+def _metrics(page: ModuleType, sandbox: Sandbox | None) -> tuple[MetricLike, ...]:
+    if page is not humaneval:
+        return tuple(page.METRICS)
+    if sandbox is None:
+        raise UsageError(
+            "humaneval runs programs that a model wrote: name a sandbox for them, such as "
+            '--sandbox "docker run --rm -i --network none --memory 512m python:3.12 python -"'
+        )
+    return (PassAtOne(sandbox),)
+
+
+def _file(page: ModuleType, path: str | Path | None, workspace: Workspace, *, download: bool) -> Path:
+    name = str(page.NAME)
     folder = os.environ.get(_ENVIRONMENT)
-    places = [Path(folder) / f"{name}.jsonl"] if folder else []
-    places.append(workspace.folder / "benchmarks" / f"{name}.jsonl")
-    candidates = places if path is None else [Path(path)]
-    for place in candidates:
+    own = workspace.folder / "benchmarks" / f"{name}.jsonl"
+    places = [Path(folder) / own.name] if folder else []
+    places.append(own)
+    for place in places if path is None else [Path(path)]:
         if place.is_file():
             return place
+    if download and path is None:
+        return _downloaded(page.HUB, own)
     raise DataFormatError(
-        f"benchmark {name} needs its data file: put it at {places[-1]}, set {_ENVIRONMENT} to its folder, or pass its "
-        "path" + ("" if path is None else f" ({path} isn't a file)")
+        f"benchmark {name} needs its data file: put it at {own}, set {_ENVIRONMENT} to its folder, pass its path, or "
+        "let it be downloaded" + ("" if path is None else f" ({path} isn't a file)")
     )
+
+
+def _downloaded(hub: Sequence[str | None], place: Path) -> Path:
+    """The rows of a data set of the hub, kept as JSON lines; a half-loaded file is never left."""
+    library: Any = extras.require("datasets", extra="benchmarks", feature="downloading benchmarks")
+    repository, configuration, split = hub
+    rows = library.load_dataset(repository, configuration, split=split)
+    codec.write_atomically(place, b"".join(codec.encode(dict(row)) + b"\n" for row in rows))
+    return place

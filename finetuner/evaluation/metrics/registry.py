@@ -7,13 +7,16 @@ from typing import Literal
 from finetuner.errors import UnknownNameError, UsageError
 from finetuner.evaluation.metrics.accuracy import Accuracy
 from finetuner.evaluation.metrics.bleu import Bleu, Chrf
+from finetuner.evaluation.metrics.choice import Choice
 from finetuner.evaluation.metrics.classification import Classification
 from finetuner.evaluation.metrics.exact_match import ExactMatch
 from finetuner.evaluation.metrics.grading import FunctionMetric, Metric, MetricFunction
+from finetuner.evaluation.metrics.harness import HarnessFlexible, HarnessStrict
 from finetuner.evaluation.metrics.json_fields import JsonFields, JsonMatch
 from finetuner.evaluation.metrics.json_validity import JsonValidity, is_json
 from finetuner.evaluation.metrics.labels import LabelReader
 from finetuner.evaluation.metrics.numeric import NumericFlexible, NumericStrict
+from finetuner.evaluation.metrics.references import ReferenceExact, ReferenceF1
 from finetuner.evaluation.metrics.rouge import Rouge
 from finetuner.evaluation.metrics.token_f1 import TokenF1
 from finetuner.evaluation.metrics.tool_calls import ToolCalls
@@ -37,6 +40,11 @@ _ANY_TEXT: Mapping[str, Callable[[], Metric]] = MappingProxyType(
         "rouge_2": lambda: Rouge("rouge2"),
         "rouge_l": Rouge,
         "bleu": Bleu,
+        "choice": Choice,
+        "gsm8k_strict": HarnessStrict,
+        "gsm8k_flexible": HarnessFlexible,
+        "reference_exact": ReferenceExact,
+        "reference_f1": ReferenceF1,
         "chrf": Chrf,
         "numeric_strict": NumericStrict,
         "numeric_flexible": NumericFlexible,

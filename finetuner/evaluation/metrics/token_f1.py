@@ -35,12 +35,13 @@ def token_f1(expected: str, answer: str) -> float:
 
     ```
     """
-    wanted, given = _words(expected), _words(answer)
+    wanted, given = words(expected), words(answer)
     if not wanted or not given:
         return float(wanted == given)
     shared = (Counter(wanted) & Counter(given)).total()
     return 2 * shared / (len(wanted) + len(given))
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """The words of a text, without English articles, punctuation and case."""
     return _ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split()

@@ -140,7 +140,7 @@ def test_default_metrics_fit_the_data():
 
 
 def test_metrics_that_cannot_be_are_refused():
-    with pytest.raises(UnknownNameError, match="known: accuracy, bleu, chrf, classification, exact_match"):
+    with pytest.raises(UnknownNameError, match="known: accuracy, bleu, choice, chrf, classification, exact_match"):
         choose(["roulette"], None, "generation")
     with pytest.raises(UsageError, match="closed set"):
         choose(["accuracy"], None, "generation")
