@@ -1,7 +1,6 @@
 """The data set: a view of examples, never a list of them in memory."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Self, overload
@@ -13,10 +12,10 @@ from finetuner._core.hashing import file_sha256
 from finetuner._core.types import Json
 from finetuner.data import formats
 from finetuner.data.analysis import Analysis, analyze
+from finetuner.data.asking import Asking
 from finetuner.data.checks.report import Collector, ValidationReport
-from finetuner.data.checks.rules import rules_for
-from finetuner.data.checks.run import check
 from finetuner.data.examples import Example
+from finetuner.data.formats import finetuner as own
 from finetuner.data.formats import plain
 from finetuner.data.lineage import Entry, Lineage, Parent, describe, fingerprint, inherited, record_digest
 from finetuner.data.logs import read_logs
@@ -28,7 +27,6 @@ from finetuner.data.rows import Change, View
 from finetuner.data.shaping import Shaping
 from finetuner.data.sources.files import open_source
 from finetuner.data.sources.source import Table
-from finetuner.data.tokens import TokenCounts, count_dataset
 from finetuner.data.writing import LAYOUTS, wire_of, write_examples
 from finetuner.errors import DataFormatError, InvalidDataError
 
@@ -37,7 +35,7 @@ _PROMPT_DIGITS = 16
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Dataset(Shaping):
+class Dataset(Shaping, Asking):
     """Examples of a file, a folder, or memory, read when they are asked for.
 
     A data set never changes: verbs return a new view of the same source. Iterating twice gives the same examples.
@@ -60,12 +58,12 @@ class Dataset(Shaping):
     def load(
         cls, path: str | Path, format: str = "auto", *, text: str | None = None, label: str | None = None
     ) -> "Dataset":
-        """Load examples from a file, a folder, a pattern such as `logs/*.jsonl`, or `-` (standard input).
+        """Load examples from a file, a folder, a pattern such as `logs/*.jsonl`, `gs://…`, or `-` (standard input).
 
         Lines that can't be read don't stop it: `check()` reports them all, and reading such a row raises.
 
         Args:
-            path: `.jsonl`, `.json`, `.csv` or `.tsv`, also with `.gz`.
+            path: `.jsonl`, `.json`, `.csv`, `.tsv` or `.parquet`, also with `.gz` or `.zst`.
             format: A name of `finetuner.data.formats`; `auto` looks at the first records.
             text: For rows of columns: the column of the text.
             label: For rows of columns: the column of the label or answer.
@@ -84,7 +82,8 @@ class Dataset(Shaping):
         else:
             wire = formats.get(format)
         decode = partial(plain.from_record, text=text, label=label) if wire is plain else wire.from_record
-        return cls(source=str(path), view=View.of(records, wire, decode))
+        kept = own.NAME if wire is own else None  # the only format that holds all, so that nothing is lost on the way
+        return cls(source=str(path), format=kept, view=View.of(records, wire, decode))
 
     @classmethod
     def from_examples(
@@ -139,18 +138,28 @@ class Dataset(Shaping):
         )
 
     @classmethod
-    def from_logs(cls, path: str | Path, sample: int | None = None, seed: int = 0) -> "Dataset":
+    def from_logs(
+        cls,
+        path: str | Path,
+        sample: int | None = None,
+        seed: int = 0,
+        *,
+        stratify: str | None = None,
+        redact: bool = False,
+    ) -> "Dataset":
         """The good requests and answers of production logs; `extract` also tells what was left out, and why.
 
         Args:
             path: A file, a folder, or a pattern.
             sample: How many to keep; all where None. The choice hardly changes when the logs grow.
             seed: Another seed gives another sample.
+            stratify: Keep the mix of `label`, or of a key of the metadata, in the sample.
+            redact: Replace personal data and secrets on the way.
 
         Raises:
             DataFormatError: There are no logs, or no request with an answer is found in them.
         """
-        return extract(path, sample=sample, seed=seed).dataset
+        return extract(path, sample=sample, seed=seed, stratify=stratify, redact=redact).dataset
 
     def write(self, path: str | Path, format: str | None = None, *, manifest: bool = True) -> Path:
         """Write all examples to a file, which is replaced only when all are written.
@@ -252,32 +261,6 @@ class Dataset(Shaping):
         pairs = [(record_digest(example), example.prompt_hash[:_PROMPT_DIGITS]) for example in self]
         return tuple(digest for digest, _ in pairs), tuple(prompt for _, prompt in pairs)
 
-    def check(self, provider: str, model: str | None = None, on: date | None = None) -> ValidationReport:
-        """All problems that a provider would have with the data; never raises for bad data.
-
-        A file in the provider's format is checked as it lies on the disk, other data as it would be converted.
-
-        Args:
-            provider: Such as `openai`.
-            model: The base model to be tuned; None for any.
-            on: The day of the training; today (UTC) by default.
-
-        Raises:
-            UnknownNameError: Nobody knows the provider.
-        """
-        return check(self._view, rules_for(provider, model, on), source=self.source)
-
-    def validate(self, provider: str, model: str | None = None, on: date | None = None) -> Self:
-        """Check, and go on only when there are no errors.
-
-        Returns:
-            The data set itself.
-
-        Raises:
-            InvalidDataError: There are errors; `.report` holds the `ValidationReport`.
-        """
-        return self._unless_errors(self.check(provider, model, on))
-
     def analyze(self, tokens: bool = True, model: str | None = None, limit: int | None = None) -> Analysis:
         """What is in the data: size, classes, tokens, duplicates, conflicts. See `finetuner.data.analysis`."""
         return analyze(self, tokens, model, limit)
@@ -286,10 +269,6 @@ class Dataset(Shaping):
         """What a careful person would stop at, example by example. See `finetuner.data.quality`."""
         return review(self, judge)
 
-    def tokens(self, model: str | None = None) -> TokenCounts:
-        """Tokens of all examples. See `finetuner.data.tokens`."""
-        return count_dataset(self, model)
-
     # -- shape: new views ----------------------------------------------------------------------------------------------
 
     def derived(
@@ -297,12 +276,17 @@ class Dataset(Shaping):
     ) -> Self:
         """A view with these rows (all by default) and this change; the step is kept in the lineage."""
         view = self._view if rows is None else self._view.select(rows)
-        return attrs.evolve(
-            self,
-            view=view if change is None else view.changed(change),
-            lineage=self.lineage.then(verb, parameters, len(view)),
-            parents=self._parents or (self,),
-        )
+        return self.with_view(verb, parameters, view if change is None else view.changed(change))
+
+    @property
+    def rows_view(self) -> View:
+        """The rows behind it."""
+        return self._view
+
+    def with_view(self, verb: str, parameters: Mapping[str, Json], view: View) -> Self:
+        """The same data set with other rows behind it; the step is kept in the lineage."""
+        steps = self.lineage.then(verb, parameters, len(view))
+        return attrs.evolve(self, view=view, lineage=steps, parents=self._parents or (self,))
 
     def with_license(self, license: str | None = None, origin: str | None = None) -> Self:
         """The same data, with what is known about its use.
@@ -351,7 +335,7 @@ class Extraction:
 
     Attributes:
         dataset: The good requests and answers, with user, conversation, time, and feedback as metadata.
-        read: How many lines there were.
+        read: How many calls there were; a line is one, unless it is a trace of several.
         dropped: How many were left out, by reason: `error`, `truncated`, `filtered`, `no_answer`, `unreadable`.
         not_sampled: How many good ones the sample left out.
     """
@@ -367,7 +351,9 @@ class Extraction:
         return {"read": self.read, "kept": len(self.dataset), "not_sampled": self.not_sampled, **self.dropped}
 
 
-def extract(path: str | Path, *, sample: int | None = None, seed: int = 0) -> Extraction:
+def extract(
+    path: str | Path, *, sample: int | None = None, seed: int = 0, stratify: str | None = None, redact: bool = False
+) -> Extraction:
     """The good requests and answers of production logs, and counts of what was left out.
 
     Args:
@@ -375,12 +361,14 @@ def extract(path: str | Path, *, sample: int | None = None, seed: int = 0) -> Ex
         sample: How many to keep; all where None. The choice depends on each line's own content and on the seed only, so
             that it hardly changes when the logs grow.
         seed: Another seed gives another sample.
+        stratify: Keep the mix of `label`, or of a key of the metadata, in the sample.
+        redact: Replace personal data and secrets on the way.
 
     Raises:
         DataFormatError: There are no logs, or no request with an answer is found in them.
     """
     source = open_source(path)
-    logged = read_logs(source, sample=sample, seed=seed)
+    logged = read_logs(source, sample=None if stratify else sample, seed=seed, redact=redact)
     if not logged.examples:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in logged.dropped.items())
         raise DataFormatError(
@@ -391,4 +379,6 @@ def extract(path: str | Path, *, sample: int | None = None, seed: int = 0) -> Ex
     dataset = Dataset.from_examples(
         logged.examples, source.name, lines=map(source.line, logged.rows), files=map(source.file, logged.rows)
     )
-    return Extraction(dataset=dataset, read=len(source), dropped=dict(logged.dropped), not_sampled=logged.not_sampled)
+    chosen = dataset.sample(sample, stratify=stratify, seed=seed) if stratify and sample else dataset
+    left = logged.not_sampled + len(dataset) - len(chosen)
+    return Extraction(dataset=chosen, read=logged.read, dropped=dict(logged.dropped), not_sampled=left)

@@ -147,6 +147,11 @@ class View:
         return lines if whole and np.array_equal(self.rows, np.arange(len(self))) else ()
 
     @property
+    def decodes_by_name(self) -> bool:
+        """Whether the format's name says all about how records become examples."""
+        return self.wire is not None and self.decode == self.wire.from_record
+
+    @property
     def pairs(self) -> bool:
         """Whether these are preference pairs, as far as the format or the first readable rows tell."""
         return self.format in _PAIRS or any(example.preferred is not None for example in self._readable())

@@ -10,8 +10,10 @@ import hashlib
 import os
 import re
 import tempfile
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +21,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from finetuner.data.examples import Example
+from finetuner._core.cores import cores
+from finetuner.data.examples import Example, Message
 from finetuner.data.ports import Examples
+from finetuner.data.tokenizers import Reference, Tokenizer, faster
 
 if TYPE_CHECKING:
     import tiktoken
@@ -32,6 +36,14 @@ PER_NAME: Final = 1
 """Tokens for a `name`."""
 
 _CHARACTERS_PER_TOKEN: Final = 4.2  # English in o200k_base
+_BATCH: Final = 256  # examples that are counted together
+_REMEMBERED: Final = 8192  # texts whose counts are kept
+_REPEATED: Final = 8192  # characters above which a text isn't expected to come again
+_MUCH: Final = 8_000_000  # characters after which loading a faster tokenizer pays
+
+Pairs = NDArray[np.int64]
+"""Tokens of prompts and answers, shape `(n_examples, 2)`."""
+
 _GEMINI: Final = 1.15  # Gemma-3 tokens for each o200k token on mixed text
 
 # How text is cut before merging: words with an optional leading sign (o200k_base: in two cases); numbers by three
@@ -162,7 +174,7 @@ class TokenCounts:
 
 def count_text(text: str, model: str | None = None) -> int:
     """Tokens of a text; texts that look like special tokens are counted as text."""
-    return _counter(rule(model))(text)
+    return _counter(rule(model)).many([text], threads=1)[0]
 
 
 def is_exact(model: str | None = None) -> bool:
@@ -171,27 +183,78 @@ def is_exact(model: str | None = None) -> bool:
     return not used.assumed and _encoding(used.encoding) is not None
 
 
+@attrs.frozen(kw_only=True)
+class Pieces:
+    """What is counted of an example.
+
+    Attributes:
+        prompt: Texts of the prompt.
+        output: Texts of the answer (in preference data of both answers).
+        prompt_share: Tokens that the chat template adds to the prompt.
+        output_share: Tokens that it adds to the answer.
+    """
+
+    prompt: tuple[str, ...]
+    output: tuple[str, ...]
+    prompt_share: int
+    output_share: int
+
+
+def pieces(example: Example) -> Pieces:
+    """What is counted of an example."""
+    answers = [answer for answer in (example.answer, example.rejected) if answer is not None]
+    names = sum(1 for message in example.prompt if message.name)
+    return Pieces(
+        prompt=tuple(text for message in example.prompt for text in message_texts(message)),
+        output=tuple(text for message in answers for text in message_texts(message)),
+        prompt_share=PER_MESSAGE * (1 + len(example.prompt)) + PER_NAME * names,
+        output_share=PER_MESSAGE * len(answers),
+    )
+
+
+def message_texts(message: Message) -> tuple[str, ...]:
+    """What is counted of a message: its text, and names and arguments of the tools that it calls."""
+    return (message.text, *[text for call in message.tool_calls for text in (call.name, call.arguments)])
+
+
 def count_example(example: Example, model: str | None = None) -> tuple[int, int]:
     """Tokens of prompt and answer (in preference data of both answers), with the chat template's share."""
-    count = _counter(rule(model))
-    prompt = PER_MESSAGE
-    for message in example.prompt:
-        prompt += PER_MESSAGE + count(message.text) + (PER_NAME if message.name else 0)
-        prompt += sum(count(call.name) + count(call.arguments) for call in message.tool_calls)
-    answers = [answer for answer in (example.answer, example.rejected) if answer is not None]
-    output = sum(PER_MESSAGE + count(answer.text) for answer in answers)
-    output += sum(count(call.name) + count(call.arguments) for answer in answers for call in answer.tool_calls)
+    prompt, output = count_pairs([pieces(example)], model, threads=1)[0].tolist()
     return prompt, output
 
 
 def example_length(example: Example, model: str | None = None) -> int:
     """Tokens that a model has to hold for an example: the prompt and the longer answer."""
-    prompt, output = count_example(example, model)
     if example.preferred is None or example.rejected is None:
-        return prompt + output
+        return sum(count_example(example, model))
     first = attrs.evolve(example, rejected=None)
     second = attrs.evolve(example, preferred=example.rejected, rejected=None)
     return max(sum(count_example(one, model)) for one in (first, second))
+
+
+def count_pairs(data: Iterable[Pieces], model: str | None = None, *, threads: int | None = None) -> Pairs:
+    """Tokens of prompts and answers, shape `(n_examples, 2)`.
+
+    Args:
+        data: What is counted of each example.
+        model: The model's name.
+        threads: How many threads count; by default as many as there are cores.
+    """
+    counter = _counter(rule(model))
+    found = [np.empty((0, 2), dtype=np.int64)]
+    rest = iter(data)
+    while batch := list(islice(rest, _BATCH)):
+        texts = [text for one in batch for text in (*one.prompt, *one.output)]
+        counts = iter(counter.many(texts, threads=cores() if threads is None else threads))
+        rows = [
+            (
+                one.prompt_share + sum(islice(counts, len(one.prompt))),
+                one.output_share + sum(islice(counts, len(one.output))),
+            )
+            for one in batch
+        ]
+        found.append(np.asarray(rows, dtype=np.int64))
+    return np.concatenate(found)
 
 
 def count_dataset(data: Examples, model: str | None = None) -> TokenCounts:
@@ -204,7 +267,11 @@ def count_dataset(data: Examples, model: str | None = None) -> TokenCounts:
     Raises:
         DataFormatError: At the first line that can't be read.
     """
-    pairs = np.array([count_example(example, model) for example in data], dtype=np.int64).reshape(-1, 2)
+    return summed(count_pairs(map(pieces, data), model), model)
+
+
+def summed(pairs: Pairs, model: str | None) -> TokenCounts:
+    """The counts of a data set from those of its examples, shape `(n_examples, 2)`."""
     return TokenCounts(
         per_example=pairs.sum(axis=1),
         input=Distribution.of(pairs[:, 0]),
@@ -218,16 +285,37 @@ class _Counter:
 
     def __init__(self, used: Rule) -> None:
         self._rule = used
-        self._known = lru_cache(maxsize=4096)(self._count)
+        self._known: dict[str, int] = {}
+        self._seen = 0
+        self._faster: Tokenizer | None = None
+        self._looked = False
 
-    def __call__(self, text: str) -> int:
-        """Tokens of a text."""
-        return self._known(text) if text else 0
+    def many(self, texts: list[str], *, threads: int) -> list[int]:
+        """Tokens of each text."""
+        known = self._known
+        counts = [0 if not text else known.get(text, -1) for text in texts]
+        new = list(dict.fromkeys(text for text, count in zip(texts, counts, strict=True) if count < 0))
+        if not new:
+            return counts
+        factor = self._rule.factor
+        found = {
+            text: max(1, round(factor * count)) for text, count in zip(new, self._count(new, threads), strict=True)
+        }
+        if len(known) > _REMEMBERED:
+            known.clear()
+        known.update((text, count) for text, count in found.items() if len(text) <= _REPEATED)
+        return [found[text] if count < 0 else count for text, count in zip(texts, counts, strict=True)]
 
-    def _count(self, text: str) -> int:
+    def _count(self, texts: list[str], threads: int) -> Sequence[float]:
         encoding = _encoding(self._rule.encoding)
-        tokens = _estimated(text) if encoding is None else len(encoding.encode_ordinary(text))
-        return max(1, round(self._rule.factor * tokens))
+        if encoding is None:
+            return list(map(_estimated, texts))
+        self._seen += sum(map(len, texts))
+        if self._seen > _MUCH and not self._looked:
+            self._looked = True
+            source = _source(self._rule.encoding)
+            self._faster = faster(source.name, _rank_file(source) or b"", source.pattern, encoding.encode_ordinary)
+        return (self._faster or Reference(encoding.encode_ordinary, threads)).count(texts)
 
 
 @lru_cache(maxsize=4)
@@ -242,22 +330,27 @@ def _estimated(text: str) -> float:
 
 @lru_cache(maxsize=2)
 def _encoding(name: str) -> "tiktoken.Encoding | None":
-    source = _O200K if name == _O200K.name else _CL100K
-    ranks = _ranks(source)
-    if ranks is None:
+    source = _source(name)
+    data = _rank_file(source)
+    if data is None:
         return None
     import tiktoken
 
+    lines = (line.split() for line in data.splitlines())
+    ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
     # encode_ordinary reads special tokens as text, so none are declared
     return tiktoken.Encoding(name=name, pat_str=source.pattern, mergeable_ranks=ranks, special_tokens={})
 
 
-def _ranks(source: _Ranks) -> dict[bytes, int] | None:
+def _source(name: str) -> _Ranks:
+    return _O200K if name == _O200K.name else _CL100K
+
+
+def _rank_file(source: _Ranks) -> bytes | None:
     for read in (_from_cache, _from_package):
         data = read(source)
         if data is not None and hashlib.sha256(data).hexdigest() == source.sha256:
-            lines = (line.split() for line in data.splitlines())
-            return {base64.b64decode(token): int(rank) for token, rank in lines}
+            return data
     return None
 
 

@@ -12,7 +12,7 @@ from finetuner.data.formats.openai import ROLES
 from finetuner.data.problems import Problem
 from finetuner.data.shapes import is_list, is_object, kind
 
-_MESSAGE_KEYS: Final = frozenset(
+MESSAGE_KEYS: Final = frozenset(
     {"role", "content", "name", "tool_calls", "tool_call_id", "weight", "function_call", "refusal"}
 )
 _OTHERS_WORDS: Final = {
@@ -22,6 +22,9 @@ _OTHERS_WORDS: Final = {
     "bot": ('"bot" is no role of OpenAI\'s; it says "assistant"', 'Write "assistant"'),
     "ai": ('"ai" is no role of OpenAI\'s; it says "assistant"', 'Write "assistant"'),
 }
+OTHERS_ROLES: Final = {"model": "assistant", "human": "user", "gpt": "assistant", "bot": "assistant", "ai": "assistant"}
+"""Roles as others call them, and their names here."""
+
 _IMAGE_DATA: Final = re.compile(r"data:image/(jpeg|jpg|png|webp);base64,", re.IGNORECASE)
 _MAX_IMAGE_BYTES: Final = 10 * 1024 * 1024
 _MAX_IMAGES: Final = 10
@@ -75,7 +78,7 @@ def check_message(message: Json, field: str, *, no_images: str | None) -> Iterat
         )
     if not isinstance(message.get("name", ""), str | None):
         yield parts.wrong_type(message["name"], f"{field}.name", "text")
-    yield from parts.unknown_keys(message, _MESSAGE_KEYS, field, "error")
+    yield from parts.unknown_keys(message, MESSAGE_KEYS, field, "error")
 
 
 def _role(message: JsonObject, field: str) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from typing import Final, Literal, Self
 import attrs
 import numpy as np
 
+from finetuner.data.checks.plan import FixPlan
 from finetuner.data.ports import Rows
 from finetuner.data.problems import Problem
 
@@ -96,6 +97,11 @@ class ValidationReport:
     def warnings(self) -> tuple[Issue, ...]:
         """The issues that are warnings."""
         return tuple(issue for issue in self.issues if issue.severity == "warning")
+
+    def fix_plan(self) -> FixPlan:
+        """What can be repaired automatically, for `Dataset.repair`; nothing is done yet."""
+        on_rows = frozenset(issue.code for issue in self.errors if issue.line is not None)
+        return FixPlan.of(self.counts, on_rows, provider=self.provider, model=self.model, format=self.format)
 
     @property
     def ok(self) -> bool:

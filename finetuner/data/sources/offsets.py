@@ -72,13 +72,14 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     crc32: int
 
 
-def scan(data: Bytes) -> Offsets:
+def scan(data: Bytes, *, at_start: bool = True) -> Offsets:
     """The places of the lines, found by reading everything once.
 
     Args:
         data: UTF-8, with or without a byte order mark.
+        at_start: Whether this is the start of the file, where a byte order mark isn't text.
     """
-    first = len(_BOM) if data.read(0, len(_BOM)) == _BOM else 0
+    first = len(_BOM) if at_start and data.read(0, len(_BOM)) == _BOM else 0
     newlines, doubtful = _newlines(data, first)
     torn = len(data) > first and (len(newlines) == 0 or int(newlines[-1]) != len(data) - 1)
     ends = np.append(newlines, len(data)) if torn else newlines
