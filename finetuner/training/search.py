@@ -287,5 +287,5 @@ def _trial(settings: Mapping[str, Json], job: Job) -> Trial:
         failure = job.snapshot.failure
         return Trial(settings=settings, job=job, problem=f"{job.status}{f': {failure.message}' if failure else ''}")
     best = job.best_checkpoint()
-    metrics = best.checkpoint.metrics if best is not None else {}
+    metrics = best.checkpoint.metrics if best is not None else dict[str, float]()
     return Trial(settings=settings, job=job, loss=metrics.get("valid_loss"), accuracy=metrics.get("valid_accuracy"))

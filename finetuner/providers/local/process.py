@@ -67,13 +67,19 @@ class Training:
         self._record = folder.record()
         self._state = attrs.evolve(folder.written_state(), launch=launch, status=VALIDATING)
 
-    def run(self) -> None:
-        """Train to an end, whatever it is."""
+    def run(self) -> bool:
+        """Train to an end, whatever it is.
+
+        Returns:
+            Whether the job was resumed while it was being paused, so that the next launch is this process's to do.
+        """
         try:
             self._train()
         except _Stopped as stop:
             status, words = stop.args
             self._end(status, words)
+            if status == PAUSED and not self._folder.wished(PAUSE):  # `resume` came before the state said paused
+                return self._folder.claim_launch(self._state.launch + 1)
         except _InvalidDataError as error:
             self._fail(str(error), code=error.code, param=error.param)
         except FinetunerError as error:
@@ -87,6 +93,7 @@ class Training:
             self._fail(
                 f"{type(error).__name__}: {error}; the traceback is in {self._folder.log}", code="internal_error"
             )
+        return False
 
     # -- the phases ----------------------------------------------------------------------------------------------------
 
@@ -309,7 +316,10 @@ def main(arguments: list[str]) -> int:
     folder.write_process(ProcessIdentity.of(os.getpid(), int(launch)))
     threading.Thread(target=_beat, args=(folder,), daemon=True).start()
     try:
-        Training(folder, int(launch)).run()
+        number = int(launch)
+        while Training(folder, number).run():
+            number += 1
+            folder.write_process(ProcessIdentity.of(os.getpid(), number))
     except NotFoundError as error:
         sys.stderr.write(f"{error}\n")
         return 1

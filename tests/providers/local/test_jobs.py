@@ -15,6 +15,10 @@ from finetuner.data.dataset import Dataset
 from finetuner.data.examples import user
 from finetuner.errors import NotFoundError, RequestRejectedError
 from finetuner.providers.local import connect
+from finetuner.providers.local.liveness import ProcessIdentity
+from finetuner.providers.local.mapping import job_id
+from finetuner.providers.local.process import Training
+from finetuner.providers.local.store import PAUSE
 from finetuner.providers.ports import (
     CANCELLED,
     FAILED,
@@ -353,7 +357,7 @@ class TestGoingOnFromATunedModel:
 
     @pytest.mark.parametrize("model", ["ft:ngram-small:local::0123456789ab", "ft:gpt-4.1:acme::x"])
     def test_a_model_that_is_not_there_is_named(self, bench, model):
-        with pytest.raises(NotFoundError, match="no (tuned )?embedded"):
+        with pytest.raises(NotFoundError, match=r"no (tuned )?embedded"):
             bench.provider.trainer.create(bench.request(model=model))
 
 
@@ -361,3 +365,25 @@ def test_trained_tokens_are_what_an_estimate_counts(bench):
     job = bench.run(hyperparameters={"epochs": 2})
     data = Dataset.load(bench.store.content(job.training_file), format="openai")
     assert job.trained_tokens == 2 * data.tokens("ngram-small").total
+
+
+def test_a_resume_that_comes_while_the_job_is_being_paused_is_not_lost(bench):
+    """The wish is withdrawn after the process obeyed it and before the state said so: the process goes on by itself."""
+
+    class Resumed(Training):
+        def _end(self, status, words):
+            bench.job(ID).withdraw(PAUSE)
+            super()._end(status, words)
+
+    request = bench.request(key="raced", hyperparameters={"epochs": 1})
+    ID = job_id("raced")  # noqa: N806  # the class above closes over it
+    folder = bench.store.place(ID)
+    folder.write_record(bench.provider.trainer._record(request, ID))
+    assert folder.claim_launch(1)
+    folder.write_process(ProcessIdentity.of(os.getpid(), 1))
+    folder.wish(PAUSE)
+    assert Resumed(folder, 1).run()
+    assert bench.provider.trainer.get(ID).status == PAUSED
+    assert not folder.claim_launch(2), "the next launch is the process's own"
+    assert not Training(folder, 2).run()
+    assert bench.provider.trainer.get(ID).status == SUCCEEDED
