@@ -12,7 +12,7 @@ import numpy as np
 from finetuner.data.examples import Example
 from finetuner.data.ports import Examples, Rows
 from finetuner.data.sketch import Sketch, similar_pairs
-from finetuner.data.text import normalize, plain, request_text, request_texts, system_counts
+from finetuner.data.text import normalize, plain, request_text, system_counts
 from finetuner.errors import DataFormatError, UsageError
 
 NEAR: Final = 0.8
@@ -257,86 +257,3 @@ def _alike(one: Example, other: Example, near: float) -> bool:
         return True
     first, second = set(plain(one.completion).split()), set(plain(other.completion).split())
     return bool(first) and len(first & second) >= near * len(first | second)
-
-
-@attrs.frozen(kw_only=True)
-class Contaminated:
-    """A row of the second set whose request occurs in the first.
-
-    Attributes:
-        row: 0-based row in the second set (the one to be clean, as a test set).
-        line: 1-based line of it.
-        found: 0-based row in the first set.
-        found_line: 1-based line of it.
-        similarity: Jaccard index of the two requests, 1 where they are equal.
-    """
-
-    row: int
-    line: int
-    found: int
-    found_line: int
-    similarity: float
-
-
-@attrs.frozen(kw_only=True)
-class Contamination:
-    """Which rows of a set occur in another.
-
-    Attributes:
-        size: Rows of the second set.
-        hits: One for each row that occurs, with its most similar match.
-    """
-
-    size: int
-    hits: tuple[Contaminated, ...]
-
-    @property
-    def rate(self) -> float:
-        """Share of rows that occur in the other set, 0 to 1."""
-        return len(self.hits) / self.size if self.size else 0.0
-
-    @property
-    def rows(self) -> Rows:
-        """0-based rows of the second set to drop, in order."""
-        return np.array([hit.row for hit in self.hits], dtype=np.int64)
-
-
-def contamination(training: Examples, test: Examples, near: float | None = NEAR) -> Contamination:
-    """Which requests of `test` occur in `training`, whatever the answers.
-
-    Args:
-        training: What a model has seen.
-        test: What should be new to it.
-        near: Lowest Jaccard similarity, 0.5 to 1; None finds only requests that are equal after normalization.
-
-    Raises:
-        UsageError: `near` is outside 0.5 to 1.
-    """
-    if near is not None:
-        check_near(near)
-    requests = [normalize(text) for text in request_texts([*training, *test])]
-    border = len(training)
-    first: dict[str, int] = {}
-    for row, text in enumerate(requests[:border]):
-        first.setdefault(text, row)
-    best = {row: (first[text], 1.0) for row, text in enumerate(requests[border:]) if text in first}
-    if near is not None:
-        pairs = similar_pairs(requests, near)
-        crossing = (pairs.left < border) & (pairs.right >= border)
-        for left, right, similarity in zip(
-            pairs.left[crossing].tolist(),
-            (pairs.right[crossing] - border).tolist(),
-            pairs.similarity[crossing].tolist(),
-            strict=True,
-        ):
-            if right not in best or best[right][1] < similarity:
-                best[right] = (left, similarity)
-    return Contamination(
-        size=len(test),
-        hits=tuple(
-            Contaminated(
-                row=row, line=test.line(row), found=found, found_line=training.line(found), similarity=similarity
-            )
-            for row, (found, similarity) in sorted(best.items())
-        ),
-    )

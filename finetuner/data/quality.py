@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final, Literal
 
@@ -237,8 +238,14 @@ def _look(example: Example, *, closed: bool, usual_end: bool) -> Iterator[Seen]:
     yield from _private(example)
 
 
+@lru_cache(maxsize=256)
+def _kinds(text: str) -> frozenset[str]:
+    """Kinds of personal data in a text; system prompts come again and again."""
+    return frozenset(found.kind for found in privacy.find(text))
+
+
 def _private(example: Example) -> Iterator[Seen]:
-    kinds = {found.kind for text in privacy.texts(example) for found in privacy.find(text)}
+    kinds = frozenset[str]().union(*map(_kinds, privacy.texts(example)))
     if kinds & privacy.SECRETS:
         yield "secret", "error", ", ".join(sorted(kinds & privacy.SECRETS))
     if kinds - privacy.SECRETS:

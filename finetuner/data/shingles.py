@@ -1,4 +1,4 @@
-"""Runs of five words of long texts as hashes, worked out for a megabyte of texts at a time.
+"""Runs of words of long texts as hashes, worked out for a megabyte of texts at a time.
 
 Words are runs of letters and digits; where a script writes no spaces (Chinese, Japanese) each character is a word. Case
 and signs don't count.
@@ -45,13 +45,14 @@ class Shingles:
     words: Ints
 
 
-def shingles(texts: Sequence[str], kept: int | None = None) -> Shingles:
-    """The runs of five words of some texts; of a text with fewer words, its words.
+def shingles(texts: Sequence[str], kept: int | None = None, width: int = WORDS) -> Shingles:
+    """The runs of words of some texts; of a text with fewer words than a run has, its words.
 
     Args:
         texts: The texts.
         kept: How many runs of each text to keep at least, as far as it has so many: those whose hashes are lowest, by a
             bound that is halved for each doubling of the length (see `levels`). All by default.
+        width: Words in a run.
     """
     parts = [_folded(text) for text in texts]
     data = np.frombuffer(b" ".join(parts) + b" ", dtype=np.uint8)
@@ -59,14 +60,14 @@ def shingles(texts: Sequence[str], kept: int | None = None) -> Shingles:
     units, starts = _units(data)
     words = np.diff(np.searchsorted(starts, ends), prepend=0).astype(np.int64)
     rows = np.repeat(np.arange(len(texts), dtype=np.int64), words)
-    size = max(0, len(units) - WORDS + 1)
+    size = max(0, len(units) - width + 1)
     runs = np.zeros(size, dtype=np.uint64)
-    for offset in range(WORDS):
+    for offset in range(width):
         runs = runs * _STEP + units[offset : offset + size]
     runs = mix(runs)
     bounds = bound(levels(words, kept)) if kept is not None else np.full(len(texts), _ALL, dtype=np.uint64)
     inside = (rows[:size] == rows[len(rows) - size :]) & (runs <= bounds[rows[:size]])
-    few = np.flatnonzero((words < WORDS) & (words > 0))
+    few = np.flatnonzero((words < width) & (words > 0))
     if len(few):
         places = np.flatnonzero(np.isin(rows, few))
         found_rows = np.concatenate([rows[:size][inside], rows[places]])

@@ -11,7 +11,8 @@ from typing import Final
 import attrs
 
 from finetuner._core.hashing import json_sha256, unit_interval
-from finetuner.data.duplicates import NEAR, contamination, find
+from finetuner.data.contamination import contamination
+from finetuner.data.duplicates import NEAR, find
 from finetuner.data.examples import Example, Message, assistant, system, user
 from finetuner.data.labels import spelling_key
 from finetuner.data.ports import Examples

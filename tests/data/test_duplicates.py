@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finetuner.data.contamination import contamination
 from finetuner.data.dataset import Dataset
-from finetuner.data.duplicates import contamination, find
+from finetuner.data.duplicates import find
 from finetuner.data.examples import Example, assistant, system, user
 from finetuner.data.sketch import clusters, similar_pairs
 from finetuner.errors import UsageError

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetuner.data import rebalancing, sampling
+from finetuner.data.contamination import contamination
 from finetuner.data.dataset import Dataset
-from finetuner.data.duplicates import contamination
 from finetuner.data.examples import Example, assistant, user
 from finetuner.errors import UsageError
 
