@@ -95,6 +95,7 @@ class Jobs:
     backend: Backend
     files: Files
     catalog: Catalog
+    _behind: dict[str, str] = attrs.field(factory=dict[str, str], init=False, eq=False, repr=False)  # never change
 
     def add(self, body: JobBody) -> StoredJob:
         """Start a job. Two equal requests make two jobs, as at OpenAI. Raises `RefusedError`."""
@@ -126,7 +127,9 @@ class Jobs:
         return sorted(found, key=lambda job: job.created_at, reverse=True)
 
     def keep(self, job: StoredJob) -> None:
-        """Write a job down."""
+        """Write a job down. The models of a deleted one are forgotten."""
+        if job.deleted:
+            self._behind.clear()
         codec.write_atomically(self._path(job.id), codec.to_json(job).encode())
 
     def snapshot(self, job: StoredJob) -> JobSnapshot:
@@ -192,12 +195,12 @@ class Jobs:
 
     def answers(self, model: str) -> str:
         """The provider's name of a model, base or tuned. Raises `RefusedError`."""
-        base = self.base(model)
-        if base is not None:
-            return base
-        job = self.tuned(model)
-        step = model.partition(_STEP)[2]
-        return (self._checkpoint_model(job, step) if step else self.snapshot(job).tuned_model) or ""
+        known = self.base(model) or self._behind.get(model)
+        if known is None:
+            job, step = self.tuned(model), model.partition(_STEP)[2]
+            known = (self._checkpoint_model(job, step) if step else self.snapshot(job).tuned_model) or ""
+            self._behind[model] = known
+        return known
 
     # -- within --------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ import http.client
 import json
 import math
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -113,6 +115,12 @@ def test_stopping_twice_is_no_error_and_lets_go_who_hangs(tmp_path):
     emulator.stop()
     caller.join(30)
     assert len(failures) == 1
+
+
+def test_without_its_extra_it_says_what_to_install():
+    program = "import sys; sys.modules['starlette'] = None; import finetuner.emulator"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert "finetuner-sdk[web]" in done.stderr.splitlines()[-1]
 
 
 class TestFaults:
