@@ -8,7 +8,7 @@ with `FINETUNER_WORKSPACE` pointing at the workspace in which the rollout was ma
 
     fine-tuner-cc rollout start tickets --base local:… --tuned local:…
 
-Every worker follows the rollout by itself: `fine-tuner-cc rollout ramp tickets --share 0.05` reaches each within a second.
+Every worker follows the rollout: `fine-tuner-cc rollout ramp tickets --share 0.05` reaches each within a second.
 """
 
 import os

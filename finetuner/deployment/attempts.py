@@ -116,7 +116,7 @@ class Attempt:
     @property
     def tuned_options(self) -> CompletionOptions:
         """What the tuned model is asked with."""
-        return attrs.evolve(self.options, timeout=self.tuned_seconds)
+        return _limited(self.options, self.tuned_seconds)
 
     @property
     def base_options(self) -> CompletionOptions:
@@ -203,6 +203,19 @@ class Attempt:
             return bool(self.rules.valid(completion))
         except Exception:  # noqa: BLE001  # a check that fails on an answer finds it invalid; the user gets it
             return False
+
+
+def _limited(options: CompletionOptions, seconds: float) -> CompletionOptions:
+    """Options with another timeout; the last ones are kept, because most requests have the same."""
+    global _last  # noqa: PLW0603  # one tuple, replaced as a whole: threads may only miss it
+    given, limit, limited = _last
+    if given is not options or limit != seconds:
+        limited = attrs.evolve(options, timeout=seconds)
+        _last = (options, seconds, limited)
+    return limited
+
+
+_last = (CompletionOptions(), 0.0, CompletionOptions(timeout=0.0))
 
 
 def name_of(error: BaseException) -> str:

@@ -24,7 +24,7 @@ from finetuner.records.observations import EventRecord, ObservationRecords
 Kind = Literal["exposure", "shadow", "feedback", "verdict"]
 
 _LONGEST_LINE = 1 << 24
-_BATCH = 5000
+_BATCH = 10_000
 
 
 @attrs.frozen(kw_only=True)

@@ -22,6 +22,7 @@ from finetuner.deployment.spool import MEMORY, Spool, recover, spool_folder
 _GATHER_SECONDS: Final = 0.01
 _SYNC_SECONDS: Final = 0.25
 _RETRY_SECONDS: Final = 0.5
+_IDLE_LOOKS: Final = 50
 _BATCH: Final = 2000
 _MOST_SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _MOST_SPOOL_BYTES: Final = 16 * 1024 * 1024
@@ -63,6 +64,7 @@ class Recorder:
         self._torn = False
         self._lost: Counter[str] = Counter()
         self._wake = threading.Event()
+        self._asleep = False
         self._stop = threading.Event()
         self._dirty = threading.Event()
         self._thread: threading.Thread | None = None
@@ -99,7 +101,7 @@ class Recorder:
             self._waiting.append(data)
             self._bytes += len(data)
             spooled = self._spooled(data)
-        if not self._wake.is_set():
+        if self._asleep:
             self._wake.set()
         return spooled
 
@@ -146,15 +148,23 @@ class Recorder:
     def _write_on(self) -> None:
         with suppress(OSError):  # tried again by whoever folds
             recover(self._folder, self._options.memory or MEMORY)
+        idle = 0
         while not self._stop.is_set():
-            self._wake.wait()
-            self._stop.wait(_GATHER_SECONDS)
-            self._wake.clear()
-            if not self._write():
-                self._stop.wait(_RETRY_SECONDS)
-                self._wake.set()
+            idle = 0 if self._waiting else idle + 1
+            if idle > _IDLE_LOOKS:
+                self._sleep()
+            # Looking a hundred times a second costs requests less than waking this thread for each of them.
+            self._stop.wait(_GATHER_SECONDS if self._write() else _RETRY_SECONDS)
         self._write()
         self._finish()
+
+    def _sleep(self) -> None:
+        """Wait until somebody appends."""
+        self._wake.clear()
+        self._asleep = True
+        if not (self._waiting or self._stop.is_set()):
+            self._wake.wait()
+        self._asleep = False
 
     def _write(self) -> bool:
         """Write what waits; whether the disk took it."""

@@ -47,7 +47,15 @@ class ObservationRecords:
         with self.journal.transaction() as connection:
             last = connection.execute(select(func.max(observations.c.offset)).where(mine)).scalar()
             fresh = [
-                {"rollout": rollout, "segment": segment, **attrs.asdict(event)}
+                {
+                    "rollout": rollout,
+                    "segment": segment,
+                    "offset": event.offset,
+                    "kind": event.kind,
+                    "request_id": event.request_id,
+                    "body": event.body,
+                    "at": event.at,
+                }
                 for event in read(last or 0)
                 if last is None or event.offset > last
             ]
