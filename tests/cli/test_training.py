@@ -77,23 +77,6 @@ def test_create_refuses_data_with_errors_in_one_line(shell, training):
     assert shell.err.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("metrics", "told"),
-    [
-        ({"step": 1.0, "total_steps": 800.0}, False),
-        ({"step": 40.0, "total_steps": 800.0}, True),
-        ({"step": 41.0, "total_steps": 800.0, "valid_loss": 0.5}, True),
-        ({"step": 3.0, "total_steps": 12.0}, True),
-        ({}, True),
-    ],
-)
-def test_who_waits_reads_twenty_steps_of_a_training(metrics, told):
-    from finetuner.cli.jobs import _worth_telling
-    from finetuner.providers.ports import JobEvent
-
-    assert _worth_telling(JobEvent(id="1", created_at=0.0, message="", metrics=metrics)) is told
-
-
 def test_estimate_prints_what_a_person_must_see(shell, training):
     words = ("estimate", training, "--provider", "openai", "--model", "gpt-4.1-mini-2025-04-14", "--epochs", 2)
     assert shell(*words) == 0
