@@ -22,16 +22,19 @@ def extract(
     logs: Annotated[str, typer.Option(help="Folder, file or pattern of production logs.")],
     destination: Annotated[str, typer.Option("--output", help="Where to write.")] = "raw_data.jsonl",
     sample: Annotated[int | None, typer.Option(min=1, help="How many to keep; all by default.")] = None,
+    *,
+    stratify: Annotated[str | None, typer.Option(help="Keep the mix of class, or of a metadata key.")] = None,
+    redact: Annotated[bool, typer.Option("--redact", help="Replace personal data and secrets on the way.")] = False,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
     """Take the good requests and answers out of production logs."""
     from finetuner.data.dataset import extract as extracted
 
-    found = extracted(logs, sample=sample, seed=seed)
+    found = extracted(logs, sample=sample, seed=seed, stratify=stratum(stratify), redact=redact)
     path = found.dataset.write(destination, format="finetuner")
     dropped = ", ".join(f"{name} {count:,}" for name, count in found.dropped.items()) or "none"
-    output.advice(f"{found.read:,} lines read; left out: {dropped}; not sampled: {found.not_sampled:,}")
+    output.advice(f"{found.read:,} requests read; left out: {dropped}; not sampled: {found.not_sampled:,}")
     output.result(f"{path} ({len(found.dataset):,} examples)", {"output": path, **found.counts}, as_json=as_json)
 
 
