@@ -114,8 +114,8 @@ class _Worker:
     def _last_words(self) -> str:
         self._process.wait()
         self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip()
-        return f": {said[-_SHOWN:]}" if said else f" (exit status {self._process.returncode}); is there enough memory?"
+        said = self._errors.read().decode(errors="replace").strip().rpartition("\n")[2]
+        return f": {said[:_SHOWN]}" if said else f" (exit status {self._process.returncode}); is there enough memory?"
 
     def close(self) -> None:
         """End the process: it has nothing left to do."""
