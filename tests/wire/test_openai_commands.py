@@ -37,7 +37,7 @@ def training(tmp_path):
     lines = [
         {
             "messages": [
-                {"role": "user", "content": f"{words[n % 12]} {words[(n * 7 + n // 12) % 12]} {tmp_path.name}: {label}"},
+                {"role": "user", "content": f"{words[n % 12]} {words[(n * 7 + n // 12) % 12]} {tmp_path.name} {label}"},
                 {"role": "assistant", "content": label},
             ]
         }
