@@ -203,7 +203,7 @@ class ExperimentReport:
 
     @property
     def error_difference(self) -> Estimate | None:
-        """Share of units with an error, tuned minus base; None until something varies."""
+        """Share of requests with an error, units counting the same, tuned minus base; None until something varies."""
         found = self.metric("errors")
         return None if found is None else found.difference
 
@@ -282,23 +282,23 @@ def _metric(name: MetricName, strata: list[Stratum], gates: Gates, *, relative: 
 
 
 def _bad(tally: Tally, name: Literal["errors", "slow", "invalid"], gates: Gates) -> MetricReport | None:
-    """Units with a bad event: A where there are enough of them, else tuned's share alone (C, exact)."""
+    """A unit's share of bad requests: by A where bad events abound, else by C on the units of tuned that had one.
+
+    The latter is exact, and an upper bound of the former: a unit with a bad request is never more than wholly bad.
+    """
     known = {"errors": True, "slow": tally.slow_seconds is not None, "invalid": tally.checked}[name]
-    strata = _strata(tally, lambda cell: float(name in cell.bad))
+    strata = _strata(tally, lambda cell: cell.bad.get(name, 0) / cell.requests)
     sizes = _sizes(strata)
     if not known or not any(sizes):
         return None
     found = _bounded(name, clustered_difference(strata), gates, sizes)
-    bad = [sum(sum(arm.values()) for arm in arms) for arms in zip(*((s.base, s.tuned) for s in strata), strict=True)]
-    if min(bad) >= _EVENTS_FOR_A or not sizes[1]:
-        return found
-    tuned = {unit: 0.0 for stratum in strata for unit in stratum.tuned}
-    for stratum in strata:
-        for unit, value in stratum.tuned.items():
-            tuned[unit] = max(tuned[unit], value)
-    share = share_confidence_sequence(
-        round(sum(tuned.values())), len(tuned), alpha=gates.alpha, planned_n=gates.planned_units
+    base, tuned = (
+        {unit for stratum in strata for unit, share in (stratum.tuned if own else stratum.base).items() if share > 0}
+        for own in (False, True)
     )
+    if min(len(base), len(tuned)) >= _EVENTS_FOR_A or not sizes[1]:
+        return found
+    share = share_confidence_sequence(len(tuned), sizes[1], alpha=gates.alpha, planned_n=gates.planned_units)
     return attrs.evolve(found, low=None, high=share.high)
 
 

@@ -29,9 +29,9 @@ class Gates:
         stages: Shares of units on the way to 1, rising; a shadow comes before the first.
         quality: Where quality is decided.
         quality_margin: Points (0 to 1) of quality that may be lost.
-        error_margin: Points (0 to 1) by which units with errors may be more frequent.
-        slow_margin: Likewise for units with an answer slower than `slow_seconds`.
-        invalid_margin: Likewise for units with an invalid answer.
+        error_margin: Points (0 to 1) by which errors may be more frequent, each unit counting the same.
+        slow_margin: Likewise for answers slower than `slow_seconds`.
+        invalid_margin: Likewise for invalid answers.
         cost_margin: Share (0 to 1) by which a request may cost more.
         slow_seconds: What is slow; by default base's p95 over its first 200 answers.
         deterioration_alpha: Chance of rolling back a harmless model, over all looks and all guardrails.

@@ -35,7 +35,7 @@ class Cell:
     priced: int = 0
     quality: float = 0.0
     scored: int = 0
-    bad: set[str] = attrs.field(factory=set[str])
+    bad: dict[str, int] = attrs.field(factory=dict[str, int])
 
 
 @attrs.define
@@ -158,7 +158,7 @@ class Tally:
             self._seen.add(unit)
             self.first[key][event.assigned] += 1
         for kind in self._faults(event):
-            cell.bad.add(kind)
+            cell.bad[kind] = cell.bad.get(kind, 0) + 1
             if unit not in self._was_bad[kind]:
                 self._was_bad[kind].add(unit)
                 self.bad[kind][key][event.assigned] += 1

@@ -10,9 +10,9 @@ from finetuner.deployment.state import RolloutState
 _NAMES = {
     "pairs": "quality on shadow pairs",
     "feedback": "quality by feedback",
-    "errors": "units with errors",
-    "slow": "units with slow answers",
-    "invalid": "units with invalid answers",
+    "errors": "errors",
+    "slow": "slow answers",
+    "invalid": "invalid answers",
     "cost": "cost of a request (relative)",
 }
 
