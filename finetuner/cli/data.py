@@ -87,6 +87,7 @@ def validate(
     file: File,
     provider: Annotated[str, typer.Option(help="For whom, such as openai.")] = "openai",
     model: Annotated[str | None, typer.Option(help="The base model; any by default.")] = None,
+    fix: Annotated[str | None, typer.Option(help="Repair what can be repaired, and write the rest here.")] = None,
     format: Format = "auto",
     workspace: Place = None,
     as_json: AsJson = False,
@@ -96,6 +97,14 @@ def validate(
 
     data = Dataset.load(file, format=format)
     report = data.check(provider, model)
+    if fix is not None:
+        plan = report.fix_plan()
+        for step in str(plan).splitlines():
+            output.advice(step)
+        data = data.repair(plan)
+        report = data.check(provider, model)
+        if len(data):
+            output.advice(f"wrote {data.write(fix, format=report.format)} ({len(data):,} examples)")
     note(data, workspace, lambda evidence: evidence.validation(report))
     output.result(str(report), {"ok": report.ok, **output.plain(report)}, as_json=as_json)
     if not report.ok:
