@@ -294,7 +294,7 @@ def read_state(path: Path) -> RolloutState | None:
     """The published state, or None where it can't be read or makes no sense: serve base only."""
     try:
         return codec.from_json(path.read_bytes(), RolloutState)
-    except (OSError, ValueError, cattrs.BaseValidationError):
+    except (OSError, ValueError, TypeError, AttributeError, cattrs.BaseValidationError):  # any JSON may be in there
         return None
 
 
