@@ -50,6 +50,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     training.upload,
     training.create,
     training.retarget,
+    training.search,
     jobs.status,
     jobs.events,
     jobs.checkpoints,

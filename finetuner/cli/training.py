@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from finetuner.data.dataset import Dataset
     from finetuner.providers.ports import Finding
     from finetuner.training.estimate import CostEstimate
+    from finetuner.training.search import Trial
 
 Method = Annotated[str, typer.Option(help="supervised, dpo, preference or reinforcement.")]
 Most = Annotated[float | None, typer.Option("--max-usd", min=0.0, help="Don't start what costs more, in USD.")]
@@ -152,6 +153,75 @@ def retarget(
     output.advice(f"Base is {names.shown(job.model.reference)}, tuned is {names.shown(moved.model.reference)}")
     value = {"job": moved.snapshot, "move": moved.moved, "comparison": found.summary()}
     output.result(f"{moved.id}\n{text.comparison_text(found)}", value, as_json=as_json)
+
+
+def search(
+    file: Annotated[str, typer.Argument(help="Training examples.")],
+    *,
+    validation: Annotated[str, typer.Option("--validation", "--validation-file", help="What decides.")],
+    provider: Annotated[str, typer.Option(help="Where.")],
+    model: Annotated[str, typer.Option(help="The base model.")],
+    vary: Annotated[
+        list[str] | None, typer.Option("--try", help="A setting and its values, such as epochs=2,4,8; repeatable.")
+    ] = None,
+    shares: Annotated[
+        str | None,
+        typer.Option("--shares", help="Parts of the data instead, such as 0.25,0.5,1: would more data help?"),
+    ] = None,
+    parallel: Annotated[int, typer.Option(min=1, help="Jobs at once.")] = 2,
+    max_usd: Most = None,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train with several settings, or on parts of the data, within one budget, and compare on validation."""
+    from finetuner.data.dataset import Dataset
+    from finetuner.training import search as searching
+
+    if (vary is None) == (shares is None):
+        raise UsageError("give --try NAME=VALUE,VALUE to vary settings, or --shares 0.25,0.5,1 to vary the data")
+    data, held_out = Dataset.load(file), Dataset.load(validation)
+    if shares is not None:
+        found: searching.Search | searching.LearningCurve = searching.learning_curve(
+            data,
+            validation=held_out,
+            provider=provider,
+            model=model,
+            shares=[_number(part) for part in shares.split(",")],
+            parallel=parallel,
+            max_usd=max_usd,
+            workspace=workspace,
+        )
+    else:
+        found = searching.search(
+            data,
+            validation=held_out,
+            provider=provider,
+            model=model,
+            grid=dict(map(_setting, vary or ())),
+            parallel=parallel,
+            max_usd=max_usd,
+            workspace=workspace,
+        )
+    values = [{**output.plain(trial.settings), "job": trial.job.id, **_scores(trial)} for trial in found.trials]
+    output.result(str(found), {"trials": values, "usd": found.usd}, as_json=as_json)
+
+
+def _scores(trial: "Trial") -> dict[str, object]:
+    return {"loss": trial.loss, "accuracy": trial.accuracy, "problem": trial.problem}
+
+
+def _setting(text: str) -> tuple[str, list[int | float]]:
+    name, separator, values = text.partition("=")
+    if not separator or not name or not values:
+        raise UsageError(f"--try takes NAME=VALUE,VALUE, not {text!r}")
+    return name, [_number(value) for value in values.split(",")]
+
+
+def _number(text: str) -> int | float:
+    try:
+        return int(text) if text.strip().lstrip("-").isdecimal() else float(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} isn't a number") from error
 
 
 def _warn(findings: "Sequence[Finding]") -> None:

@@ -175,3 +175,14 @@ def test_a_provider_that_cannot_be_connected_does_not_hide_the_others(shell, mon
     assert "local" in {each["name"] for each in shell.json}
     assert "vertex can't be used: " in shell.err
     assert shell("models", "--provider", "vertex") in (1, 2)
+
+
+def test_search_compares_settings_or_data_sizes_on_validation(shell, training):
+    where = ("--validation", training, "--provider", "local", "--model", "ngram-small")
+    assert shell("search", training, *where, "--try", "epochs=1,4", "--try", "seed=1") == 0, shell.err
+    assert shell.out.splitlines()[0].startswith("epochs 4, seed 1: validation loss ")
+    assert shell("search", training, *where, "--shares", "0.5,1", "--json") == 0, shell.err
+    assert [each["examples"] for each in shell.json["trials"]] == [40, 80]
+    for wrong in ((), ("--try", "epochs"), ("--try", "epochs=x"), ("--try", "epochs=1", "--shares", "1")):
+        assert shell("search", training, *where, *wrong) == 2
+        assert shell.err.startswith("error: ")
