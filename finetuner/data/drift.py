@@ -7,7 +7,7 @@ from typing import Final, Literal
 import attrs
 
 from finetuner.data.analysis import Analysis
-from finetuner.data.labels import find_labels, written_label
+from finetuner.data.labels import find_labels, spelling_key, written_label
 from finetuner.data.ports import Examples
 from finetuner.errors import UsageError
 
@@ -88,11 +88,20 @@ def drift(one: Analysis, other: Analysis) -> Drift:
     both = one.tokens, other.tokens
     counted = both[0] is not None and both[1] is not None
     return Drift(
-        classes=MixDrift.of(one.classes, other.classes) if one.closed_set and other.closed_set else None,
+        classes=_classes(one.classes, other.classes) if one.closed_set and other.closed_set else None,
         languages=MixDrift.of(one.languages, other.languages),
         input_tokens=(both[0].input.p50, both[1].input.p50) if counted and both[0] and both[1] else None,
         output_tokens=(both[0].output.p50, both[1].output.p50) if counted and both[0] and both[1] else None,
     )
+
+
+def _classes(one: Mapping[str, int], other: Mapping[str, int]) -> MixDrift:
+    """Of labels, each spelled as in the first set."""
+    names = {spelling_key(label): label for label in one}
+    spelled: Counter[str] = Counter()
+    for label, count in other.items():
+        spelled[names.get(spelling_key(label), label)] += count
+    return MixDrift.of(one, spelled)
 
 
 def mix_drift(one: Examples, other: Examples) -> MixDrift:
@@ -103,7 +112,7 @@ def mix_drift(one: Examples, other: Examples) -> MixDrift:
     """
     if not len(one) or not len(other):
         raise UsageError("the mix of an empty data set can't be compared")
-    return MixDrift.of(_mix(one), _mix(other))
+    return _classes(_mix(one), _mix(other))
 
 
 def _mix(data: Examples) -> Counter[str]:

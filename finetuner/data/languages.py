@@ -24,7 +24,7 @@ _SCRIPTS: Final = (
 """Language and the range of its letters; Japanese first, since it uses Chinese characters too."""
 
 _COMMON: Final = {
-    "en": "the of and to is in that it you for with on are this have not be my your can what how i we do was please",
+    "en": "the of and to is in that it you for with on are this have not be my your can what how we do was please",
     "de": "der die das und ist nicht ein eine ich zu mit den auf für von dem wie sie es wir haben kann bitte mein auch",
     "fr": "le la les et est pas un une je de des vous pour que dans ce il sur avec mon mes comment nous ne au du en",
     "es": "el la los y es no un una de que en por para con mi lo se como su pero puedo las del cuando hola quiero está",

@@ -1,11 +1,13 @@
 """Analysis of a data set."""
 
+from collections import Counter
+
 import pytest
 
 from finetuner.data.analysis import analyze
 from finetuner.data.dataset import Dataset
-from finetuner.data.drift import drift, mix_drift
-from finetuner.data.examples import Example, assistant, user
+from finetuner.data.drift import mix_drift
+from finetuner.data.examples import Example, assistant, system, user
 from finetuner.errors import UsageError
 
 TOPICS = ["card", "transfer", "refund", "rate", "top up", "identity", "cash", "limit", "address", "password"]
@@ -90,3 +92,57 @@ def test_mix_drift_is_the_share_that_would_have_to_move():
     assert mix_drift(labelled(a=3), labelled(b=3)).distance == 1
     with pytest.raises(UsageError, match="empty"):
         mix_drift(labelled(a=1), labelled())
+
+
+class Counting:
+    """Examples that count how often a row is read."""
+
+    def __init__(self, data):
+        self._data = data
+        self.reads = Counter()
+
+    def __len__(self):
+        return len(self._data)
+
+    def __getitem__(self, row):
+        self.reads[row] += 1
+        return self._data[row]
+
+    def __iter__(self):
+        return (self[row] for row in range(len(self)))
+
+    def line(self, row):
+        return self._data.line(row)
+
+
+def test_the_rows_are_read_once_and_few_again_to_be_looked_at():
+    """One pass for all questions; of 3,000 rows at most 1,000 are looked at before to see what kind of data it is."""
+    data = Counting(labelled(a=2000, b=1000))
+    analyze(data)
+    assert sum(count > 2 for count in data.reads.values()) < 100
+    assert sum(data.reads.values()) <= 3_000 + 1_000 + 300
+
+
+def test_lines_that_cannot_be_read_are_counted_and_left_out(tmp_path):
+    path = tmp_path / "a.jsonl"
+    line = '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}'
+    path.write_text(f"{line}\n{{torn\n{line}\n", "utf-8")
+    found = analyze(Dataset.load(path))
+    assert (found.size, found.unreadable) == (2, 1)
+    assert "Unreadable lines: 1" in str(found)
+
+
+def test_tokens_are_told_by_role_and_add_up():
+    messages = (system("Be brief."), user("one two"), assistant("three"), user("four five six"), assistant("seven"))
+    data = Dataset.from_examples([Example(messages=messages)])
+    found = analyze(data)
+    assert found.tokens.per_example.tolist() == data.tokens().per_example.tolist()
+    assert set(found.roles) == {"system", "user", "other", "assistant"}
+    assert found.roles["user"].max > found.roles["other"].max > 0
+
+
+def test_languages_are_counted():
+    rows = [
+        Example(messages=(user(text), assistant("ja"))) for text in ("Wo ist die Karte, bitte?", "Where is the card?")
+    ]
+    assert analyze(Dataset.from_examples(rows), tokens=False).languages == {"de": 1, "en": 1}
