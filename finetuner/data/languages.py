@@ -10,6 +10,7 @@ UNKNOWN: Final = "unknown"
 _LOOKED_AT: Final = 2_000
 _FEWEST_LETTERS: Final = 3
 _FEWEST_WORDS: Final = 2
+_SHARE: Final = 0.1
 _SCRIPTS: Final = (
     ("ja", 0x3040, 0x30FF),
     ("ko", 0xAC00, 0xD7AF),
@@ -54,7 +55,8 @@ def language(text: str) -> str:
     words = Counter(_WORD.findall(start.casefold()))
     scores = {name: sum(words[word] for word in common) for name, common in _WORDS.items()}
     best = max(scores, key=lambda name: scores[name])
-    return best if scores[best] >= max(_FEWEST_WORDS, 0.1 * words.total()) else UNKNOWN
+    enough = len(words.keys() & _WORDS[best]) >= _FEWEST_WORDS and scores[best] >= _SHARE * words.total()
+    return best if enough else UNKNOWN
 
 
 def _script(character: str) -> str:
