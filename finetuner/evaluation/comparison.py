@@ -1,7 +1,7 @@
 """Comparing a base and a tuned model on the same rows: the paired difference, and what it takes to see one."""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import attrs
 
@@ -82,6 +82,16 @@ class Comparison:
     def lost(self) -> tuple[ScoredRow, ...]:
         """The tuned model's rows on which it did worse."""
         return tuple(self.tuned.rows[index] for index in self.losses)
+
+    def plot(self) -> Any:
+        """A figure of matplotlib (extra `plot`): the difference on all rows and on each slice.
+
+        Raises:
+            MissingExtraError: matplotlib isn't installed.
+        """
+        from finetuner.evaluation.plots import comparison_figure
+
+        return comparison_figure(self)
 
     def summary(self) -> "Comparison":
         """The same without rows."""

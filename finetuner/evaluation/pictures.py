@@ -11,7 +11,7 @@ from finetuner._core.svg import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, d
 from finetuner._core.svg import line_chart as curve
 from finetuner.evaluation.statistics.estimate import Estimate
 
-__all__ = ["confusion_matrix", "cost_quality", "curve", "distribution", "forest"]
+__all__ = ["confusion_matrix", "cost_quality", "curve", "distribution", "forest", "reliability"]
 
 _MOST_CLASSES = 40
 _ROW = 26
@@ -90,6 +90,26 @@ def distribution(scores: Sequence[float], *, x: str = "score", bins: int = 20) -
         for i, count in enumerate(heights)
     ]
     return svg(f"distribution of {x}", frame(across, up, x, "answers") + bars)
+
+
+def reliability(points: Sequence[tuple[float, Estimate]]) -> str:
+    """How often answers are right that the model is so sure of: points on the line are honest, below it overconfident.
+
+    Args:
+        points: Mean confidence and share of right answers, by bin.
+    """
+    across, up = Axis(0.0, 1.0, LEFT, WIDTH - RIGHT), Axis(0.0, 1.0, HEIGHT - BOTTOM, TOP)
+    parts = frame(across, up, "confidence", "share right")
+    parts.append(f'<line class="zero" x1="{across.at(0)}" x2="{across.at(1)}" y1="{up.at(0)}" y2="{up.at(1)}"/>')
+    for confidence, right in points:
+        x = across.at(confidence)
+        parts += [
+            f'<line class="line s0" x1="{x}" x2="{x}" y1="{up.at(right.low)}" y2="{up.at(right.high)}"/>',
+            dot(
+                "dot s0", x, up.at(right.value), f"confidence {confidence:.2f}: {right.percent()} right, n = {right.n}"
+            ),
+        ]
+    return svg("reliability: confidence against right answers", parts)
 
 
 def cost_quality(points: Mapping[str, tuple[float, Estimate]], *, y: str = "accuracy") -> str:

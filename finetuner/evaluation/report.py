@@ -6,6 +6,7 @@ from finetuner._core.page import Page, Section, Table, render
 from finetuner.evaluation import pictures
 from finetuner.evaluation.comparison import Comparison
 from finetuner.evaluation.results import Evaluation, ScoredRow
+from finetuner.evaluation.statistics.proportions import wilson
 from finetuner.evaluation.text import comparison_text, counts_text, evaluation_text, title, value_text
 
 __all__ = ["Page", "Section", "Table", "comparison_page", "evaluation_page", "render"]
@@ -13,6 +14,7 @@ __all__ = ["Page", "Section", "Table", "comparison_page", "evaluation_page", "re
 _MOST_ROWS = 50
 _BINARY = frozenset({0.0, 1.0})
 _THOUSAND = 1_000
+_BINS = 10
 
 
 def evaluation_page(evaluation: Evaluation) -> Page:
@@ -21,6 +23,7 @@ def evaluation_page(evaluation: Evaluation) -> Page:
         Section(title="Result", text=evaluation_text(evaluation), table=_metrics(evaluation)),
         *_classifier(evaluation),
         *_distribution(evaluation),
+        *_reliability(evaluation),
         *_rows("Wrong answers", [row for row in evaluation.rows if row.correct is False]),
         *_rows("Rows without an answer", [row for row in evaluation.rows if row.error is not None]),
     ]
@@ -89,6 +92,22 @@ def _costs(comparison: Comparison) -> list[Section]:
     if not points:
         return []
     return [Section(title="Cost and quality", picture=pictures.cost_quality(points, y=title(comparison.primary)))]
+
+
+def _reliability(evaluation: Evaluation) -> list[Section]:
+    """Ten bins of confidence, where the provider tells any."""
+    bins: dict[int, list[ScoredRow]] = {}
+    for row in evaluation.rows:
+        if row.confidence is not None and row.correct is not None:
+            bins.setdefault(min(_BINS - 1, int(row.confidence * _BINS)), []).append(row)
+    points = [
+        (
+            sum(row.confidence or 0.0 for row in rows) / len(rows),
+            wilson(sum(row.correct is True for row in rows), len(rows)),
+        )
+        for _, rows in sorted(bins.items())
+    ]
+    return [Section(title="Reliability", picture=pictures.reliability(points))] if points else []
 
 
 def _rows(name: str, rows: Sequence[ScoredRow]) -> list[Section]:

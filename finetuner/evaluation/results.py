@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import attrs
 import numpy as np
@@ -35,6 +36,7 @@ class ScoredRow:
         cost: USD; None where the price is unknown.
         prompt_tokens: Tokens read.
         completion_tokens: Tokens written.
+        confidence: Probability that the model gave its answer, where its provider knows it.
         tags: What rows can be divided by: class, writing system, metadata.
     """
 
@@ -53,6 +55,7 @@ class ScoredRow:
     cost: float | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    confidence: float | None = None
     tags: Mapping[str, str] = _NO_TAGS
 
 
@@ -154,6 +157,16 @@ class Evaluation:
     def value(self) -> Estimate | None:
         """The deciding metric; None where no row has an answer."""
         return self.metrics.get(self.primary)
+
+    def plot(self) -> Any:
+        """A figure of matplotlib (extra `plot`): the confusion matrix of a classifier, else the metrics.
+
+        Raises:
+            MissingExtraError: matplotlib isn't installed.
+        """
+        from finetuner.evaluation.plots import evaluation_figure
+
+        return evaluation_figure(self)
 
     def summary(self) -> "Evaluation":
         """The same without rows: small, and free of prompts and answers."""

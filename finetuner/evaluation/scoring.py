@@ -94,6 +94,7 @@ def scored_row(
         cost=price.cost(answer.usage) if price.known else None,
         prompt_tokens=answer.usage.prompt_tokens,
         completion_tokens=answer.usage.completion_tokens,
+        confidence=answer.confidence,
     )
 
 
