@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-ENGLISH = (
+ENGLISH = (  # noqa: SIM905  # words read better so
     "the of and to in is you that it he was for on are as with his they at be this have from or one had by word but "
     "not what all were we when your can said there use an each which she do how their if will up other about out many "
     "then them these so some her would make like him into time has look two more write go see number no way could "
@@ -33,10 +33,13 @@ OTHERS = {
     "Japanese": "これ それ です ます 注文 請求書 配達 質問 回答 なぜ ありがとう できます ください 確認",
     "Korean": "이 그 저 것 수 있다 하다 주문 청구서 배송 질문 답변 왜 감사합니다 확인",
 }
-CHINESE = "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所民得经"
+CHINESE = (
+    "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动"
+    "同工也能下过子说产种面而方后多定行学法所民得经"
+)
 EMOJI = "😀🎉👍🚀🤔❤️✅🔥"
 CODE = (
-    "def {0}({1}):\n    \"\"\"Return the {2}.\"\"\"\n    return [{1}[i] for i in range(len({1})) if {1}[i] != '{2}']\n",
+    'def {0}({1}):\n    """Return the {2}."""\n    return [{1}[i] for i in range(len({1})) if {1}[i] != \'{2}\']\n',
     'for ({0} = 0; {0} < {1}.length; {0}++) {{\n  console.log("{2}: " + {1}[{0}]);\n}}\n',
     'SELECT {0}, COUNT(*) AS "{1}" FROM {2} WHERE {0} > 10 GROUP BY {0};\n',
     '{{"{0}": {{"{1}": [1, 2, 3], "{2}": null}}}}\n',

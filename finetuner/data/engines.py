@@ -19,7 +19,7 @@ from finetuner.errors import DataError, UnknownNameError
 ENGINES: Final = ("serial", "processes", "ray")
 """Where a pass can run: here, in a process for each core, or on the machines of a Ray cluster (extra `scale`)."""
 
-_WORTHWHILE: Final = 64 * 1024 * 1024  # bytes from which on starting processes pays
+_WORTHWHILE: Final = 256 * 1024 * 1024  # bytes from which on starting processes pays
 _MODULE: Final = "finetuner.data.worker"
 _SHOWN: Final = 500
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from finetuner.data import formats
+from finetuner.data.checks import quick
 from finetuner.data.checks.report import Collector, Tally, ValidationReport
 from finetuner.data.checks.rules import RuleSet, rules_for
 from finetuner.data.checks.run import Kind, check_lines, conclude, kind_of, make_kind, stretches_for
@@ -25,12 +26,13 @@ from finetuner.data.rows import View
 from finetuner.data.sources.bytestore import InMemory, OnDisk
 from finetuner.data.sources.jsonl import Lines
 from finetuner.data.sources.offsets import file_key, scan
-from finetuner.data.tokens import TokenCounts, count_dataset, count_pairs, pieces, summed
+from finetuner.data.tokens import Pieces, TokenCounts, chat_pieces, count_dataset, count_pairs, pieces, summed
 from finetuner.errors import DataFormatError
 
 __all__ = ["ENGINES", "check", "count_tokens", "perform"]
 
 _RANGE: Final = 32 * 1024 * 1024
+_CHATS: Final = ("openai", "finetuner")
 
 
 class _Section(msgspec.Struct, frozen=True):
@@ -118,8 +120,11 @@ def count_tokens(data: Examples, view: View, model: str | None, *, engine: str |
     """Tokens of a data set, counted by as many workers as there are. See `Dataset.tokens`."""
     stretches = view.stretches() if view.decodes_by_name else ()
     chosen = _engine(engine, stretches)
-    if chosen == "serial" or view.format is None:
+    if not stretches or view.format is None:
         return count_dataset(data, model)
+    if chosen == "serial":
+        wire = formats.get(view.format)
+        return summed(count_pairs((one for lines in stretches for one in _pieces(lines, wire)), model), model)
     tasks = [_encode(_Count(section, view.format, model)) for section in _sections(stretches)]
     parts: list[list[tuple[int, int]]] = []
     for answer in _answers(tasks, chosen):
@@ -152,14 +157,20 @@ def perform(task: bytes) -> bytes:
 
 
 def _count(lines: Lines, given: _Count) -> list[tuple[int, int]]:
-    wire = formats.get(given.format)
-    view = View.of(lines, wire, wire.from_record)
     try:
-        pairs = count_pairs(map(pieces, map(view.example, range(len(view)))), given.model, threads=1)
+        pairs = count_pairs(_pieces(lines, formats.get(given.format)), given.model, threads=1)
     except DataFormatError as error:
         line = None if error.line is None else error.line - 1 + given.section.first_line
         raise DataFormatError(error.problem, file=error.file, line=line, field=error.field) from error
     return [(prompt, output) for prompt, output in pairs.tolist()]
+
+
+def _pieces(lines: Lines, wire: formats.Format) -> Iterator[Pieces]:
+    """What is counted of each line; plain chats aren't made into examples for it."""
+    view, chats = View.of(lines, wire, wire.from_record), wire.NAME in _CHATS
+    for row, raw in enumerate(lines.raws(0, len(lines))):
+        said = quick.texts(raw) if chats else None
+        yield pieces(view.example(row)) if said is None else chat_pieces(*said)
 
 
 def _engine(engine: str | None, stretches: Sequence[Lines]) -> str:

@@ -212,6 +212,17 @@ def pieces(example: Example) -> Pieces:
     )
 
 
+def chat_pieces(texts: Sequence[str], names: int) -> Pieces:
+    """The same of a plain chat that ends in an answer.
+
+    Args:
+        texts: Of its messages.
+        names: How many messages of the prompt name their speaker.
+    """
+    share = PER_MESSAGE * len(texts) + PER_NAME * names
+    return Pieces(prompt=tuple(texts[:-1]), output=(texts[-1],), prompt_share=share, output_share=PER_MESSAGE)
+
+
 def message_texts(message: Message) -> tuple[str, ...]:
     """What is counted of a message: its text, and names and arguments of the tools that it calls."""
     return (message.text, *[text for call in message.tool_calls for text in (call.name, call.arguments)])

@@ -8,7 +8,7 @@ from finetuner.errors import DataError
 
 def test_large_files_are_worth_a_process_for_each_core(monkeypatch):
     monkeypatch.setattr(engines, "cores", lambda: 2)
-    assert [engines.choose(None, size) for size in (0, 64 << 20)] == ["serial", "processes"]
+    assert [engines.choose(None, size) for size in (0, 256 << 20)] == ["serial", "processes"]
     assert engines.choose("serial", 1 << 40) == "serial"
     monkeypatch.setattr(engines, "cores", lambda: 1)
     assert engines.choose(None, 1 << 40) == "serial"

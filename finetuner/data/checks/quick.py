@@ -39,6 +39,15 @@ class _Chat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     metadata: msgspec.Raw | UnsetType = UNSET
 
 
+class _Said(msgspec.Struct, gc=False):
+    content: str
+    name: str | UnsetType = UNSET
+
+
+class _SaidChat(msgspec.Struct, gc=False):
+    messages: list[_Said]
+
+
 class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     text: msgspec.Raw
 
@@ -59,6 +68,7 @@ class _Contents(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _chat: Final = msgspec.json.Decoder(_Chat).decode
+_said_chat: Final = msgspec.json.Decoder(_SaidChat).decode
 _metadata: Final = msgspec.json.Decoder(_Metadata).decode
 _contents: Final = msgspec.json.Decoder(_Contents).decode
 
@@ -99,6 +109,14 @@ def own_chat(line: bytes) -> bool:
         return _is_text(line) and _is_clean(found, line)
     except _FAILURES:
         return False
+
+
+def texts(line: bytes) -> tuple[list[str], int] | None:
+    """What is said in a line that `own_chat` recognizes, and how many speakers of the prompt are named; else None."""
+    if not own_chat(line):
+        return None
+    messages = _said_chat(line).messages
+    return [message.content for message in messages], sum(1 for message in messages[:-1] if message.name)
 
 
 def contents(line: bytes) -> bool:

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finetuner.data.checks import openai, quick, vertex
+from finetuner.data.formats import finetuner
 from finetuner.data.problems import Problem
 from finetuner.data.sources.jsontext import MAX_LINE_BYTES, parse
+from finetuner.data.tokens import chat_pieces, pieces
 
 TEXTS = st.sampled_from(
     ["a", "", " ", "\u00a0", "\u3000\u3000", "\n", "\ta", '"', '"quoted": "x"', "\\", '\\": ', "ä", "語", "é ", "😀",
@@ -76,6 +78,15 @@ def test_a_chat_that_passes_has_no_problem(record, style, ascii, repeat):
         assert problems(line, openai.check_chat) == []
     if quick.own_chat(line):
         assert problems(line, openai.check_chat, own=True) == []
+
+
+@given(record=CHATS, style=STYLES, repeat=REPEATED)
+def test_what_is_said_is_what_an_example_says(record, style, repeat):
+    """Counting tokens takes the short way; it must count the same texts."""
+    line = written(record, style, ascii=False, repeat=repeat)
+    said = quick.texts(line)
+    if said is not None:
+        assert chat_pieces(*said) == pieces(finetuner.from_record(parse(line)))
 
 
 @given(record=TURNS, style=STYLES, ascii=st.booleans(), repeat=REPEATED)
