@@ -4,10 +4,12 @@ Source: RFC 8785, JSON Canonicalization Scheme; numbers as ECMAScript writes the
 """
 
 import math
+from collections.abc import Sequence
+from typing import cast
 
 import msgspec
 
-from finetuner._core.types import Json
+from finetuner._core.types import Json, JsonObject
 
 _FIXED_FROM = -7
 _FIXED_TO = 21
@@ -28,14 +30,15 @@ def canonical_json(value: Json) -> bytes:
 
 def _write(value: Json, pieces: list[str]) -> None:
     if isinstance(value, dict):
+        fields = cast("JsonObject", value)
         pieces.append("{")
-        for n, key in enumerate(sorted(value, key=_utf16)):
+        for n, key in enumerate(sorted(fields, key=_utf16)):
             pieces.append(f",{_text(key)}:" if n else f"{_text(key)}:")
-            _write(value[key], pieces)
+            _write(fields[key], pieces)
         pieces.append("}")
     elif isinstance(value, list | tuple):
         pieces.append("[")
-        for n, item in enumerate(value):
+        for n, item in enumerate(cast("Sequence[Json]", value)):
             if n:
                 pieces.append(",")
             _write(item, pieces)

@@ -169,7 +169,7 @@ def respelling(
     found = find_labels(example for _, example in held)
     if found is None and not wanted and not merged:
         raise UsageError("the answers are free text, not labels: give labels=[…] to say which spellings are meant")
-    usual = found.spellings if found is not None else {}
+    usual: Mapping[str, str] = found.spellings if found is not None else {}
 
     def spell(answer: str) -> str:
         told = merged.get(spelling_key(answer), usual.get(answer, answer))

@@ -100,7 +100,8 @@ class _Reader:
             self._at = 1
             value: Json = self._list(first, header, 0, self.items)
         elif header is None and len(self._lines) == 1 and _colon(first.text) is None:
-            self._at, value = 1, [] if first.text == "[]" else _value(first, first.text)
+            self._at = 1
+            value = list[Json]() if first.text == "[]" else _value(first, first.text)
         else:
             value = self._object(0)
         if self._at < len(self._lines):
