@@ -46,7 +46,8 @@ class Plan:
     Attributes:
         spec: How to train.
         findings: What preflight has to say: errors, and warnings.
-        cost: What it costs; None where only the provider has the data, or the catalog doesn't know the model.
+        cost: What it costs; None where nobody asked, only the provider has the data, or the catalog doesn't know the
+            model.
         max_usd: Refuse to start when it costs more.
         training: What to train on.
         validation: What to validate on.
@@ -71,6 +72,7 @@ class Plan:
         journal: Journal,
         validation: Data | None = None,
         max_usd: float | None = None,
+        priced: bool = False,
         on: date | None = None,
     ) -> "Plan":
         """The plan of a job.
@@ -82,6 +84,7 @@ class Plan:
             journal: What happened before.
             validation: Likewise as `training`.
             max_usd: Refuse to start when the training would cost more, in USD.
+            priced: Tell the cost also where there is no limit; counting the tokens of much data takes seconds.
             on: The day of the job, today in UTC by default.
 
         Raises:
@@ -105,7 +108,7 @@ class Plan:
         return cls(
             spec=spec,
             findings=findings,
-            cost=None if data is None else _cost(data, connection, spec),
+            cost=_cost(data, connection, spec) if data is not None and (priced or max_usd is not None) else None,
             max_usd=max_usd,
             training=trained,
             validation=validated,

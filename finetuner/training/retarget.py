@@ -150,7 +150,13 @@ def plan_move(
             report=conversion,
         )
     plan = Plan.make(
-        data, spec, connection=target, journal=journal, validation=validation, max_usd=options.get("max_usd")
+        data,
+        spec,
+        connection=target,
+        journal=journal,
+        validation=validation,
+        max_usd=options.get("max_usd"),
+        priced=True,
     )
     kept = {"method": spec.method, "epochs": spec.epochs, "seed": spec.seed, "suffix": spec.suffix}
     move = Move(

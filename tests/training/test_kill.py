@@ -89,7 +89,10 @@ def intents(workspace):
 class TestKilledWhileCreating:
     @pytest.mark.parametrize(
         ("provider", "model", "path"),
-        [("openai", TUNABLE, "/fine_tuning/jobs"), ("vertex", "gemini-3.1-flash-lite", r"/.*/tuningJobs")],
+        [
+            ("openai", TUNABLE, "/fine_tuning/jobs"),
+            pytest.param("vertex", "gemini-3.1-flash-lite", r"/.*/tuningJobs", marks=pytest.mark.slow),
+        ],
     )
     def test_after_the_host_took_the_job_there_is_one_job(self, emulator, training, tmp_path, provider, model, path):
         """The answer is on its way when the process dies; the next process finds the job by its key."""

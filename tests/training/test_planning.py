@@ -35,7 +35,8 @@ def plan(training, provider, journal, spec=None, **options):
 
 
 def test_a_plan_knows_the_cost_and_sends_nothing(provider, journal):
-    found = plan(DATA, provider, journal)
+    found = plan(DATA, provider, journal, priced=True)
+    assert plan(DATA, provider, journal).cost is None, "nobody asked"
     assert found.cost.training_tokens == 2 * DATA.tokens("m").total
     assert (provider.files.contents, provider.trainer.requests) == ({}, [])
 
@@ -48,13 +49,13 @@ def test_a_limit_refuses_before_the_upload(provider, journal):
 
 def test_a_file_that_was_uploaded_from_here_has_a_price_and_is_checked(provider, journal):
     sent = upload(DATA, provider, journal)
-    found = plan(sent.id, provider, journal)
+    found = plan(sent.id, provider, journal, priced=True)
     assert found.cost.tokens == DATA.tokens("m").total
     assert found.training.fingerprint == DATA.fingerprint
 
 
 def test_a_file_from_elsewhere_has_none_and_a_limit_says_so(provider, journal):
-    found = plan("file-elsewhere", provider, journal, max_usd=5.0)
+    found = plan("file-elsewhere", provider, journal, max_usd=5.0, priced=True)
     assert found.cost is None
     with pytest.raises(UsageError, match="max_usd needs the data itself"):
         found.require_start()
