@@ -23,7 +23,7 @@ ENGLISH = (  # noqa: SIM905  # words read better so
     "understanding communication responsibility significant approximately available recommended alternatively"
 ).split()
 OTHERS = {
-    "German": "der die das und ist nicht ein eine zu mit auf für über können Rechnung Lieferung Bestellung größer Straße",
+    "German": "der die das und ist nicht ein eine zu mit auf für über können Rechnung Lieferung Bestellung Straße",
     "French": "le la les et est pas un une avec sur pour où être commande facture livraison déjà français près après",
     "Spanish": "el la los y es no un una con sobre para dónde está pedido factura envío mañana señor también después",
     "Portuguese": "o a os e é não um uma com sobre para onde está pedido fatura entrega amanhã você também depois",

@@ -11,24 +11,29 @@ import tempfile
 import time
 from functools import partial
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 from chats import write
 
 from finetuner.data.dataset import Dataset
+from finetuner.data.engines import ENGINES
+from finetuner.data.tokenizers import Reference
 from finetuner.data.tokens import _encoding
 
 ROUNDS = 3
 COUNTED = 4_000
 
 
-def timed(work, rounds=ROUNDS):
-    """The best wall time of a few rounds, in seconds."""
-    best = float("inf")
-    for _ in range(rounds):
-        start = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - start)
+def timed(**works):
+    """The best wall time and CPU time (children included) of each work, in seconds; rounds take turns."""
+    best = {name: (float("inf"), float("inf")) for name in works}
+    for _ in range(ROUNDS):
+        for name, work in works.items():
+            before, start = sum(os.times()[:4]), time.perf_counter()
+            work()
+            took = time.perf_counter() - start, sum(os.times()[:4]) - before
+            best[name] = tuple(map(min, best[name], took))
     return best
 
 
@@ -61,51 +66,64 @@ def opened(path):
     return data[len(data) // 2], data[-1]
 
 
-def table(rows):
-    print(f"{'what':<34}{'seconds':>9}{'ratio':>8}  to")
-    for what, seconds, base, name in rows:
-        print(f"{what:<34}{seconds:>9.3f}{seconds / base:>8.2f}  {name}" if base else f"{what:<34}{seconds:>9.3f}")
+def table(best, base):
+    for name, (wall, cpu) in best.items():
+        print(f"{name:<36}{wall:>8.3f}{best[base][0] / wall:>8.2f}{cpu:>10.3f}{best[base][1] / max(cpu, 0.01):>8.2f}")
+    print()
 
 
 def main():
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["FINETUNER_CACHE"] = str(Path(folder) / "none")
-        path = write(Path(folder) / "chats.jsonl", rows)
-        print(f"{rows:,} rows, {path.stat().st_size:,} bytes, {os.cpu_count()} cores\n")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ["FINETUNER_CACHE"] = str(folder / "cache")
+        path = write(folder / "chats.jsonl", rows)
+        print(
+            f"{rows:,} rows, {path.stat().st_size:,} bytes, {os.cpu_count()} cores; × is how much faster than the first"
+        )
+        print(f"{'seconds':<36}{'wall':>8}{'×':>8}{'CPU':>10}{'×':>8}\n")
         time.sleep(0.2)  # a file must have settled before its offsets are kept
-        cat = timed(lambda: subprocess.run(["cat", path], stdout=subprocess.DEVNULL, check=True))
 
         def first():
-            for entry in Path(os.environ["FINETUNER_CACHE"]).glob("offsets/*"):
+            for entry in (folder / "cache").glob("offsets/*"):
                 entry.unlink()
             opened(path)
 
-        results = [("cat", cat, None, "")]
-        results.append(("open, len, ds[i], ds[-1]", timed(first), cat, "cat"))
-        results.append(("the same, a second time", timed(lambda: opened(path)), cat, "cat"))
+        works = {
+            "cat": partial(subprocess.run, ["cat", path], stdout=subprocess.DEVNULL, check=True),
+            "open, len, ds[i], ds[-1]": first,
+            "the same, a second time": partial(opened, path),
+        }
         if find_spec("datasets"):
             from datasets import load_dataset
 
-            peer = timed(lambda: load_dataset("json", data_files=str(path), cache_dir=folder, split="train"), rounds=1)
-            results.append(("Hugging Face datasets, first load", peer, cat, "cat"))
-        hand = timed(lambda: by_hand(path))
+            works["Hugging Face datasets, first load"] = lambda: load_dataset(
+                "json", data_files=str(path), cache_dir=tempfile.mkdtemp(dir=folder), split="train"
+            )
+        table(timed(**works), "cat")
+
         data = Dataset.load(path)
-        results.append(("json.loads and a check by hand", hand, None, ""))
-        for engine in ("serial", "processes"):
-            seconds = timed(partial(data.check, "openai", engine=engine))
-            results.append((f"Dataset.check, {engine}", seconds, hand, "by hand"))
+        checks = {f"Dataset.check, {engine}": partial(data.check, "openai", engine=engine) for engine in ENGINES[:2]}
+        table(
+            timed(**{"json.loads and a check by hand": partial(by_hand, path)}, **checks),
+            "json.loads and a check by hand",
+        )
+
+        encode = _encoding("o200k_base")
+        if encode is None:
+            return
         with path.open("rb") as file:
-            head = b"".join(next(file) for _ in range(COUNTED))
-        (Path(folder) / "head.jsonl").write_bytes(head)
-        some, encode = Dataset.load(Path(folder) / "head.jsonl"), _encoding("o200k_base")
-        if encode is not None:
-            texts = [message.text for example in some for message in example.messages]
-            plain = timed(lambda: [len(encode.encode_ordinary(text)) for text in texts], rounds=1)
-            some.tokens()  # a faster tokenizer is loaded on the way
-            results.append((f"tiktoken, {COUNTED:,} examples", plain, None, ""))
-            results.append(("Dataset.tokens, the same", timed(some.tokens), plain, "tiktoken"))
-        table(results)
+            (folder / "head.jsonl").write_bytes(b"".join(islice(file, COUNTED)))
+        some = Dataset.load(folder / "head.jsonl")
+        texts = [message.text for example in some for message in example.messages]
+        two = Reference(encode.encode_ordinary, 2)
+        some.tokens()  # a faster tokenizer, where one is installed, is loaded on the way
+        works = {
+            f"tiktoken, {len(some):,} examples": lambda: [len(encode.encode_ordinary(text)) for text in texts],
+            "tiktoken, two threads": partial(two.count, texts),
+            "Dataset.tokens": some.tokens,
+        }
+        table(timed(**works), next(iter(works)))
 
 
 if __name__ == "__main__":

@@ -22,5 +22,5 @@ def test_tasks_go_in_and_answers_come_out(tmp_path):
     )
     answers = done.stdout.splitlines()
     assert len(answers) == 2
-    assert msgspec.json.decode(answers[0])["tally"]["counts"] == {"wrong_role": 3, "no_assistant_end": 3, "no_user": 3}
+    assert msgspec.json.decode(answers[0])["tally"]["counts"] == {"wrong_role": 3, "no_user": 3}
     assert answers[0] == scale.perform(task)

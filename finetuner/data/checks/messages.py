@@ -32,6 +32,13 @@ _DETAILS: Final = ("low", "high", "auto")
 _OTHER_IMAGE: Final = re.compile(r"\.(gif|bmp|tiff?|svg|heic|heif|avif|ico|pdf|mp4)([?#]|$)", re.IGNORECASE)
 
 
+def meant_role(role: Json) -> Json:
+    """The role that a word of another provider, or one in capitals, stands for; others as they are."""
+    if not isinstance(role, str):
+        return role
+    return OTHERS_ROLES.get(role.lower(), role.lower() if role.lower() in ROLES else role)
+
+
 def check_messages(messages: Json, field: str, tools: set[str] | None, *, no_images: str | None) -> Iterator[Problem]:
     """All problems of a list of messages, save for how it must end.
 
@@ -263,7 +270,7 @@ def _order(messages: list[tuple[int, JsonObject]], field: str) -> Iterator[Probl
                 message=f'a "{message["role"]}" message stands at place {n + 1}; it may only come first',
                 fix="Move it to the start, and join several into one",
             )
-    if not any(message.get("role") == "user" for _, message in messages):
+    if not any(meant_role(message.get("role")) == "user" for _, message in messages):
         yield Problem(
             code="no_user",
             severity="warning",

@@ -8,7 +8,7 @@ from typing import Final
 
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.checks import parts
-from finetuner.data.checks.messages import check_message, check_messages
+from finetuner.data.checks.messages import check_message, check_messages, meant_role
 from finetuner.data.formats.openai import KEYS
 from finetuner.data.formats.preference import PREFERRED, REJECTED
 from finetuner.data.problems import Problem
@@ -107,7 +107,7 @@ def _hint(record: JsonObject) -> str:
 def _end(messages: list[Json]) -> Iterator[Problem]:
     last = messages[-1]
     role = last.get("role") if is_object(last) else None
-    if role not in ("assistant", "model", None):
+    if role is not None and meant_role(role) != "assistant":
         yield Problem(
             code="no_assistant_end",
             field=f"messages[{len(messages) - 1}].role",

@@ -11,8 +11,8 @@ import attrs
 
 from finetuner._core.codec import decode, encode
 from finetuner._core.types import Json, JsonObject
-from finetuner.data.checks.messages import MESSAGE_KEYS, OTHERS_ROLES
-from finetuner.data.formats.openai import KEYS, ROLES
+from finetuner.data.checks.messages import MESSAGE_KEYS, meant_role
+from finetuner.data.formats.openai import KEYS
 from finetuner.data.formats.preference import PREFERRED, REJECTED
 from finetuner.data.formats.vertex import SYSTEM_KEYS
 from finetuner.data.shapes import is_list, is_object
@@ -87,10 +87,7 @@ def _request(change: Change) -> Change:
 
 
 def _role(message: JsonObject) -> JsonObject:
-    role = message.get("role")
-    if not isinstance(role, str):
-        return message
-    return {**message, "role": OTHERS_ROLES.get(role.lower(), role.lower() if role.lower() in ROLES else role)}
+    return {**message, "role": meant_role(message["role"])} if "role" in message else message
 
 
 def _weight(message: JsonObject) -> JsonObject:
