@@ -169,3 +169,60 @@ def test_unknown_ways_and_empty_data_are_refused():
         rebalancing.rows(Dataset.from_examples(ROWS), "smote")
     with pytest.raises(UsageError, match="empty"):
         rebalancing.rows(Dataset.from_examples([]), "oversample")
+
+
+def test_the_proof_names_the_frozen_test_part_and_the_times_of_each():
+    data = Dataset.from_examples([example(number, day=f"2026-01-{number // 20 + 1:02}") for number in range(400)])
+    parts = data.split(time="day", group=None)
+    assert parts.proof.test_fingerprint == parts.test.fingerprint
+    (_, end), _, (start, _) = parts.proof.spans
+    assert end <= start
+    assert f"day of test: {start} to 2026-01-20" in str(parts.proof)
+    assert f"test part frozen as {parts.test.fingerprint[:16]}" in str(parts.proof)
+    assert parts.test.lineage.steps[-1].parameters["part"] == "test"
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=8), st.integers(0, 100))
+def test_even_shares_differ_only_where_a_group_has_no_more(sizes, n):
+    given_ = sampling.even_shares(sizes, n)
+    assert sum(given_) == min(n, sum(sizes))
+    free = [share for share, size in zip(given_, sizes, strict=True) if share < size]
+    assert all(share <= size for share, size in zip(given_, sizes, strict=True))
+    assert max(given_, default=0) <= min(free, default=100) + 1
+
+
+def answered(*labels):
+    return Dataset.from_examples(
+        [attrs.evolve(example(n), messages=(user(f"ask {n} please"), assistant(a))) for n, a in enumerate(labels)]
+    )
+
+
+def test_rebalancing_counts_spellings_together_and_leaves_strays_alone():
+    noise = ["I'm sorry, but I can't help with that.", '{"label": "a"}']
+    even = answered(*["yes"] * 40, *["No"] * 5, *["no"] * 15, *noise).rebalance()
+    counts = Counter(item.completion.lower() for item in even)
+    assert (counts["yes"], counts["no"]) == (40, 40)
+    assert all(counts[text.lower()] == 1 for text in noise)
+
+
+def test_free_text_has_no_classes_to_rebalance_and_one_stratum():
+    free = answered(*[f"An answer of its own, number {n}." for n in range(60)])
+    with pytest.raises(UsageError, match="free text"):
+        free.rebalance()
+    first = {item.completion for item in free.sample(10, stratify="label")}
+    assert first != set(sorted(item.completion for item in free)[:10])
+
+
+def test_a_sample_by_a_key_that_no_row_has_says_which_there_are():
+    data = Dataset.from_examples([example(number, user="u") for number in range(20)])
+    with pytest.raises(UsageError, match="there is user"):
+        data.sample(5, stratify="error_type")
+
+
+def test_instruct_names_the_labels_once_and_keeps_own_prompts():
+    data = answered(*["yes"] * 5, *["no"] * 5)
+    told = data.instruct()
+    assert told[0].system == "Classify the message. Answer with one of: no, yes."
+    assert told.instruct("Other")[0].system == told[0].system
+    assert told.instruct("Other", replace=True)[0].system == "Other"
+    assert told[0].user_text == data[0].user_text
