@@ -10,9 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
+from typing import TypedDict
 
 import attrs
+import cattrs
 
+from finetuner._core import codec
+from finetuner._core.types import JsonObject
 from finetuner.data.examples import Example
 from finetuner.deployment.divergence import DriftState, bin_counts, drift_check, quantile_edges
 from finetuner.deployment.observations import Observation
@@ -44,33 +48,29 @@ class Traffic:
     def of_examples(cls, examples: Iterable[Example]) -> "Traffic":
         """Lengths, writing system, and the label where answers are labels."""
         seen = list(examples)
-        answers = [example.label for example in seen]
-        words = {"script": tuple(script(example.user_text) for example in seen)}
-        if answers and len(set(answers)) <= max(2, _CLOSED_SHARE * len(answers)):
-            words["label"] = tuple(answers)
-        return cls(
-            numbers={
-                "prompt_characters": tuple(float(len(example.user_text)) for example in seen),
-                "answer_characters": tuple(float(len(answer)) for answer in answers),
-            },
-            words=words,
-        )
+        return cls(**_texts([(example.user_text, example.label) for example in seen]))
 
     @classmethod
     def of_events(cls, events: Iterable[Observation]) -> "Traffic":
-        """Latency, cost, errors and feedback of what was served."""
+        """Latency, tokens, cost, errors, finish reasons and feedback of what was served; texts where they were kept."""
         seen = list(events)
         served = [event for event in seen if event.kind == "exposure"]
         mine = {event.request_id for event in served}
         liked = {event.request_id: event.quality for event in seen if event.kind == "feedback"}
-        return cls(
-            numbers={
-                "latency": tuple(event.latency for event in served if event.error is None),
-                "cost_usd": tuple(event.cost_usd for event in served if event.cost_usd is not None),
-                "quality": tuple(score for request, score in liked.items() if request in mine and score is not None),
-            },
-            words={"error": tuple(event.error or "none" for event in served)},
-        )
+        kept = [(_asked(event.prompt), event.answer) for event in served if event.prompt is not None]
+        texts = _texts([(asked, answer) for asked, answer in kept if answer is not None])
+        numbers = {
+            "latency": tuple(event.latency for event in served if event.error is None),
+            "cost_usd": _known(event.cost_usd for event in served),
+            "prompt_tokens": _known(event.prompt_tokens for event in served),
+            "completion_tokens": _known(event.completion_tokens for event in served),
+            "quality": tuple(score for request, score in liked.items() if request in mine and score is not None),
+        }
+        words = {
+            "error": tuple(event.error or "none" for event in served),
+            "finish_reason": tuple(event.finish_reason for event in served if event.finish_reason is not None),
+        }
+        return cls(numbers=numbers | dict(texts["numbers"]), words=words | dict(texts["words"]))
 
 
 @attrs.frozen(kw_only=True)
@@ -156,6 +156,41 @@ def script(text: str) -> str:
     letters = [letter for letter in text if letter.isalpha()][:_LETTERS_LOOKED_AT]
     names = Counter(unicodedata.name(letter, "UNKNOWN").partition(" ")[0] for letter in letters)
     return names.most_common(1)[0][0] if names else "none"
+
+
+class _Features(TypedDict):
+    """The arguments of `Traffic`."""
+
+    numbers: Mapping[str, tuple[float, ...]]
+    words: Mapping[str, tuple[str, ...]]
+
+
+def _texts(pairs: Sequence[tuple[str, str]]) -> _Features:
+    """Lengths, writing system, and the label where answers are labels."""
+    answers = tuple(answer for _, answer in pairs)
+    words = {"script": tuple(script(asked) for asked, _ in pairs)}
+    if answers and len(set(answers)) <= max(2, _CLOSED_SHARE * len(answers)):
+        words["label"] = answers
+    numbers = {
+        "prompt_characters": tuple(float(len(asked)) for asked, _ in pairs),
+        "answer_characters": tuple(float(len(answer)) for answer in answers),
+    }
+    return _Features(numbers=numbers, words=words)
+
+
+def _asked(prompt: str) -> str:
+    """What the user wrote: a kept prompt is a text, or messages as JSON."""
+    if not prompt.startswith("["):
+        return prompt
+    try:
+        messages = codec.from_json(prompt, list[JsonObject])
+    except (ValueError, cattrs.BaseValidationError):
+        return prompt
+    return "\n".join(f"{message.get('content', '')}" for message in messages if message.get("role") == "user")
+
+
+def _known(values: Iterable[float | None]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values if value is not None)
 
 
 @attrs.frozen

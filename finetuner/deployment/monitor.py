@@ -32,6 +32,8 @@ class SampledRequest:
         latency: Seconds.
         error: The class of what the assigned arm raised.
         quality: Feedback so far, 0 to 1.
+        prompt: What was asked, where the router keeps texts.
+        answer: What was answered, likewise.
     """
 
     request_id: str
@@ -41,6 +43,8 @@ class SampledRequest:
     latency: float
     error: str | None
     quality: float | None
+    prompt: str | None = None
+    answer: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -200,6 +204,8 @@ def _sampled(
             latency=event.latency,
             error=event.error,
             quality=quality.get(event.request_id),
+            prompt=event.prompt,
+            answer=event.answer,
         )
         for event, why in ordered
     )
@@ -209,6 +215,10 @@ def _doubt(event: Observation, quality: float | None) -> tuple[float, str]:
     """How doubtful an answer is, 0 (not at all) to 2, and why."""
     if event.error is not None:
         return 2.0, f"failed: {event.error}"
+    if event.valid is False:
+        return 1.5, "invalid"
+    if event.finish_reason == "length":
+        return 1.2, "cut off"
     if quality is not None and quality < 1:
         return 1.0 - quality, f"feedback {quality:g}"
     return 0.0, ""

@@ -1,5 +1,6 @@
 """An alarm means that something moved; silence is never concluded from too little."""
 
+import json
 import random
 
 import pytest
@@ -61,8 +62,28 @@ def test_labels_and_lengths_of_examples_are_compared(requests_numbered) -> None:
 
 def test_events_without_price_or_feedback_say_nothing_about_them() -> None:
     traffic = Traffic.of_events([Observation(kind="exposure", request_id="1", at=0.0, latency=1.0)])
-    assert traffic.numbers == {"latency": (1.0,), "cost_usd": (), "quality": ()}
-    assert traffic.words == {"error": ("none",)}
+    assert {name: values for name, values in traffic.numbers.items() if values} == {"latency": (1.0,)}
+    assert {name: values for name, values in traffic.words.items() if values} == {"error": ("none",)}
+
+
+def test_kept_texts_are_held_against_the_training_data(requests_numbered) -> None:
+    """Also where a router kept messages as JSON."""
+    usual = list(requests_numbered(range(400)))
+
+    def served(example, number: int) -> Observation:
+        kept = json.dumps([{"role": "system", "content": "x" * 500}, {"role": "user", "content": example.user_text}])
+        prompt = kept if number % 2 else example.user_text
+        return Observation(kind="exposure", request_id=f"{number}", at=0.0, prompt=prompt, answer=example.label)
+
+    same = compare(Traffic.of_events(map(served, usual, range(400))), Traffic.of_examples(usual))
+    assert [feature.name for feature in same.features] == ["answer_characters", "label", "prompt_characters", "script"]
+    assert same.state == "no_drift"
+
+
+@pytest.mark.parametrize(("prompt", "length"), [("[not json", 9), ("[1, 2]", 6), ("{}", 2), ('[{"role": "tool"}]', 0)])
+def test_a_prompt_that_is_no_messages_is_a_text(prompt: str, length: int) -> None:
+    event = Observation(kind="exposure", request_id="1", at=0.0, prompt=prompt, answer="a")
+    assert Traffic.of_events([event]).numbers["prompt_characters"] == (float(length),)
 
 
 @pytest.mark.parametrize(
