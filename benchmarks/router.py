@@ -73,6 +73,11 @@ def timed_model(_prompt: Any, _options: CompletionOptions) -> Completion:
     return COMPLETION
 
 
+def row(name: str, values: list[float]) -> None:
+    """Print the median and the 99th percentile of sorted microseconds."""
+    print(f"{name:40} {statistics.median(values):8.1f} µs   p99 {values[int(0.99 * len(values))]:8.1f} µs")
+
+
 def added(call: Callable[[int], object]) -> list[float]:
     """Microseconds over a call of the bare model beside it, request by request, sorted: paired differences."""
     differences = []
@@ -88,9 +93,13 @@ def added(call: Callable[[int], object]) -> list[float]:
 def clocked_model(_prompt: Any, _options: CompletionOptions) -> Completion:
     """The model, which notes how long it took itself."""
     started = time.perf_counter()
-    if MODEL_SECONDS:
-        time.sleep(MODEL_SECONDS)
+    time.sleep(MODEL_SECONDS)
     CLOCK.append(time.perf_counter() - started)
+    return COMPLETION
+
+
+def instant_model(_prompt: Any, _options: CompletionOptions) -> Completion:
+    CLOCK.append(0.0)
     return COMPLETION
 
 
@@ -118,18 +127,12 @@ def routed(rollout: Rollout, **options: Any) -> Iterator[Router]:
 
 
 def overheads(folder: str) -> None:
-    global MODEL_SECONDS
     rollout = new_rollout(folder)
     rollout.ramp(0.2)
 
-    def row(name: str, values: list[float]) -> None:
-        print(f"{name:40} {statistics.median(values):8.1f} µs   p99 {values[int(0.99 * len(values))]:8.1f} µs")
-
-    MODEL_SECONDS, usual = 0.0, MODEL_SECONDS
-    with routed(rollout) as router:
+    with routed(rollout, base=instant_model, tuned=instant_model) as router:
         row("added around base, instant model", inside(router, "base"))
         row("added around tuned, instant model", inside(router, "tuned"))
-    MODEL_SECONDS = usual
     with routed(rollout) as router:
         row("added around base, shadow off", inside(router, "base"))
         row("added around tuned (own thread)", inside(router, "tuned"))
@@ -155,6 +158,7 @@ def tails(folder: str) -> None:
     def full(_self: Segment, _data: bytes) -> int:
         raise OSError("no space left")
 
+    row("bare model beside itself", added(lambda _: timed_model(None, CompletionOptions())))
     write = Segment.write
     for name, tuned, disk in (
         ("shadow answers", timed_model, write),
@@ -167,8 +171,7 @@ def tails(folder: str) -> None:
             differences = added(lambda number, router=router: router.complete("hi", unit=number))
             release.set()
         Segment.write = write  # type: ignore[method-assign]
-        p50, p99 = statistics.median(differences), differences[int(0.99 * len(differences))]
-        print(f"base beside bare model, {name:16} {p50:8.1f} µs   p99 {p99:8.1f} µs")
+        row(f"base beside bare model, {name}", differences)
 
 
 def events(folder: str) -> None:
