@@ -27,7 +27,7 @@ def test_extract_writes_examples_and_says_what_was_left_out(shell, tmp_path):
     (logs / "a.jsonl").write_text("\n".join(json.dumps(line) for line in (good, {"request": {}})), encoding="utf-8")
     assert shell("extract", "--logs", logs, "--output", "raw.jsonl", "--sample", 5, "--json") == 0
     assert shell.json["kept"] == 1
-    assert "2 lines read" in shell.err
+    assert "2 requests read" in shell.err
     assert shell("convert", "raw.jsonl", "--to", "openai") == 0
     assert json.loads(shell.out)["messages"][-1]["content"] == "hi"
 
