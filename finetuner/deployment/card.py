@@ -104,7 +104,7 @@ def card(
         retirements=retirements(
             {role: model for role, model in named.items() if model is not None},
             bases={lineage.job.tuned: lineage.job.base} if lineage.job.tuned else {},
-            training_file=known.snapshot.training_file,
+            job=known.id,
             on=on,
         ),
         license=license,

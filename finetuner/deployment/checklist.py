@@ -79,6 +79,7 @@ def checklist(
     facts = Facts(
         lineage=lineage,
         find=Findings(journal).latest,
+        splits=Findings(journal).all("split"),
         rollout=chosen,
         shadowed=(0, 0) if chosen is None else _shadowed(Rollout.get(chosen.name, store=journal)),
     )
@@ -123,13 +124,14 @@ def tick(
     journal = _journal(workspace, job, rollout)
     lineage = _lineage(journal, job)
     chosen = _rollout(lineage, rollout)
-    facts = Facts(lineage=lineage, find=Findings(journal).latest, rollout=chosen, shadowed=(0, 0))
+    findings = Findings(journal)
+    facts = Facts(lineage=lineage, find=findings.latest, splits=findings.all("split"), rollout=chosen, shadowed=(0, 0))
     known = {"human-review": facts.data or (), "approval": facts.models}.get(kind, facts.rollouts)
     subject = known[-1] if known else None
     if subject is None:
         what = {"human-review": "data set", "approval": "tuned model"}.get(kind, "rollout")
         raise UsageError(f"there is no {what} in this journal yet that {kind} could be about")
-    return Findings(journal).add(kind, subject, passed=passed, evidence={"note": note, "person": person})
+    return findings.add(kind, subject, passed=passed, evidence={"note": note, "person": person})
 
 
 def _journal(

@@ -72,12 +72,14 @@ class Facts:
     Attributes:
         lineage: Of the job; None before there is one.
         find: Looks findings up.
+        splits: All findings on splits, the newest first: they tie what was trained on to what was checked.
         rollout: The tuned model's; None before there is one.
         shadowed: Answers of the tuned model that nobody saw, and how many of them failed.
     """
 
     lineage: Lineage | None
     find: Find
+    splits: tuple[Finding, ...]
     rollout: RolloutLink | None
     shadowed: tuple[int, int]
 
@@ -101,10 +103,10 @@ class Facts:
         """Fingerprints of what was trained on, and of what that was split from; None for any before there is a job."""
         if self.lineage is None:
             return None
-        trained, split = self.lineage.data[0].fingerprint, self.find("split", None)
+        trained = self.lineage.data[0].fingerprint
         if trained is None:
             return None
-        return (trained, split.subject) if split is not None and trained in str(split.evidence) else (trained,)
+        return (trained, *(split.subject for split in self.splits if trained in split.evidence.values()))
 
 
 def data_ready(facts: Facts) -> Phase:

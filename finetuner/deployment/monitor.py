@@ -139,8 +139,7 @@ class Monitor:
         bases: dict[str, str] = {}
         if job is not None:
             bases[state.tuned] = models["base"] = f"{job.provider}:{job.request.model}"
-        file = None if job is None else job.request.training_file
-        return retirements(models, bases=bases, training_file=file, on=on, soon_days=soon_days)
+        return retirements(models, bases=bases, job=None if job is None else job.job_id, on=on, soon_days=soon_days)
 
     def _compared(
         self, reference: Iterable[Example] | None, recent: Iterable[Example] | None, days: int

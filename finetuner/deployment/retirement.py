@@ -58,7 +58,7 @@ def retirements(
     models: Mapping[str, str],
     *,
     bases: Mapping[str, str] = _NOTHING,
-    training_file: str | None = None,
+    job: str | None = None,
     on: date | None = None,
     soon_days: int = SOON_DAYS,
 ) -> tuple[Retirement, ...]:
@@ -67,7 +67,7 @@ def retirements(
     Args:
         models: Role to `provider:model`.
         bases: Tuned model to the base that it retires with, where its name doesn't tell.
-        training_file: The provider's id of the data to train again on, for the command.
+        job: Id of the training to move, for the command.
         on: The day from which days are counted; today in UTC by default.
         soon_days: How many days left are urgent.
     """
@@ -75,7 +75,7 @@ def retirements(
     found = [
         _retirement(role, model, _entry(model, bases.get(model)), day, soon_days) for role, model in models.items()
     ]
-    told = [attrs.evolve(each, command=_command(each, training_file, day)) for each in found]
+    told = [attrs.evolve(each, command=_command(each, job, day)) for each in found]
     return tuple(sorted(told, key=lambda each: (each.days_left is None, each.days_left or 0)))
 
 
@@ -108,14 +108,14 @@ def _urgency(entry: BaseModel | None, days_left: int | None, soon_days: int) -> 
     return "soon" if days_left <= soon_days else "later"
 
 
-def _command(retirement: Retirement, training_file: str | None, day: date) -> str:
+def _command(retirement: Retirement, job: str | None, day: date) -> str:
     """The same data on the base of the same provider that lives longest; else the list to choose from."""
     if not retirement.urgent:
         return ""
     provider = ModelReference.parse(retirement.model).provider
     tunable = load_catalog(provider).tunable(day)
     later = [entry for entry in tunable if entry.retires is None or entry.retires > (retirement.retires or day)]
-    if training_file is None or not later:
+    if job is None or not later:
         return "fine-tuner-cc models"
     longest = max(later, key=lambda entry: entry.retires or date.max)
-    return f"fine-tuner-cc create {training_file} --provider {provider} --model {longest.name}"
+    return f"fine-tuner-cc retarget {job} --to {provider} --model {longest.name}"

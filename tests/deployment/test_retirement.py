@@ -43,8 +43,8 @@ def test_a_tuned_model_retires_with_its_base() -> None:
 
 
 def test_the_command_trains_again_on_what_lives_longest() -> None:
-    (found,) = retirements({"tuned": "acme:old"}, training_file="file-1", on=LAST)
-    assert found.command == "fine-tuner-cc create file-1 --provider acme --model new"
+    (found,) = retirements({"tuned": "acme:old"}, job="ftjob-1", on=LAST)
+    assert found.command == "fine-tuner-cc retarget ftjob-1 --to acme --model new"
     assert f"run: {found.command}" in str(found)
     (without,) = retirements({"tuned": "acme:old"}, on=LAST)
     assert without.command == "fine-tuner-cc models"
