@@ -84,7 +84,10 @@ class StatePoller:
             self.poll()
 
     def _read(self, now: float, *, killed: bool) -> Snapshot:
-        state = read_state(self._path)
+        try:
+            state = read_state(self._path)
+        except Exception:  # noqa: BLE001  # whatever is in the file: base only, and the thread goes on looking
+            state = None
         # A state from before one that was seen, such as a database restored too late, must not undo a rollback.
         if state is not None and state.epoch < self._epoch:
             state = None

@@ -62,7 +62,9 @@ def test_a_file_that_did_not_change_is_not_read_again(
     assert poller.poll().read_at == 5
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b'{"share": 1}', b"\xff\xfe", b"[]", b"null", b"3"])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"{", b'{"share": 1}', b"\xff\xfe", b"[]", b"null", b"3", b"[" * 200_000]
+)
 def test_what_cannot_be_read_means_base_only_until_it_can(path: Path, clock: FakeClock, content: bytes | None) -> None:
     poller = StatePoller(path, clock)
     if content is None:
