@@ -58,7 +58,7 @@ class Repaired:
         view = self.view
         if self.wire is not openai:
             return view.record(row, self.wire)
-        if not view.changes and view.wire in (openai, finetuner):
+        if view.format in (openai.NAME, finetuner.NAME):
             return view.records.read(int(view.rows[row]))
         record = view.record(row, openai)
         try:

@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -138,3 +140,22 @@ def test_without_ray_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
     with pytest.raises(MissingExtraError, match='engine="ray" needs the extra "scale"'):
         Dataset.load(write(tmp_path / "a.jsonl", 8)).check("openai", engine="ray")
+
+
+@pytest.mark.slow
+def test_a_million_errors_are_counted_and_few_are_kept(tmp_path):
+    """In the memory of the offsets and of the examples that are shown: under 400 MB in all."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(
+        b'{"messages": [{"role": "user", "content": ""}, {"role": "assistant", "content": "b"}]}\n' * 1_000_000
+    )
+    code = (
+        "import resource, sys; from finetuner.data.dataset import Dataset;"
+        f"report = Dataset.load({str(path)!r}).check('openai', engine='processes');"
+        "print(report.n_errors, len(report.issues), len(report.rows));"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    counts, megabytes = done.stdout.splitlines()
+    assert counts == "1000000 1000 1000000"
+    assert int(megabytes) < 400
