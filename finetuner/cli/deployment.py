@@ -205,16 +205,19 @@ def export(
 def card(
     job: Annotated[str, typer.Argument(help="Id of the job.")],
     file: Annotated[Path | None, typer.Option("--output", help="Write it here: Markdown, or JSON for .json.")] = None,
+    data: Annotated[str | None, typer.Option(help="The training data, for its licence and redaction.")] = None,
     license: Annotated[str | None, typer.Option(help="SPDX id of the model's licence.")] = None,
     workspace: Place = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the model card: data, training, evaluations, decisions, retirement, and what isn't recorded."""
     from finetuner._core import codec
+    from finetuner.data.dataset import Dataset
     from finetuner.deployment import card as cards
     from finetuner.deployment import checklist as lists
 
-    made = cards.card(job, license=license, workspace=workspace)
+    trained = None if data is None else Dataset.load(data)
+    made = cards.card(job, data=trained, license=license, workspace=workspace)
     if file is None:
         output.result(str(made), codec.decode(made.to_json()), as_json=as_json)
         return

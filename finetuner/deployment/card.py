@@ -10,10 +10,12 @@ from finetuner import __version__
 from finetuner._core import codec
 from finetuner._core.types import Json
 from finetuner._core.workspace import Workspace
+from finetuner.data.dataset import Dataset
 from finetuner.deployment.front_matter import front_matter
 from finetuner.deployment.lineage import trace
 from finetuner.deployment.links import EvaluationLink, Lineage, Measure, RolloutLink
 from finetuner.deployment.retirement import Retirement, retirements
+from finetuner.errors import UsageError
 from finetuner.training.job import Job
 
 _TASKS = {"classification": "text-classification", "generation": "text-generation"}
@@ -79,6 +81,7 @@ class Card:
 def card(
     job: Job | str,
     *,
+    data: Dataset | None = None,
     license: str | None = None,
     workspace: str | Path | Workspace | None = None,
     on: date | None = None,
@@ -87,16 +90,18 @@ def card(
 
     Args:
         job: A job, or its id.
+        data: The training data itself, whose licence and redaction the card then tells.
         license: SPDX id of the tuned model's licence.
         workspace: Folder or database URL, for an id.
         on: The day from which days left are counted; today in UTC by default.
 
     Raises:
         UnknownNameError: Nobody knows the job.
+        UsageError: It wasn't trained on this data.
         JournalError: The journal can't be read, or somebody edited a rollout's audit.
     """
     known = Job.get(job, workspace=workspace) if isinstance(job, str) else job
-    lineage = trace(known)
+    lineage = trace(known) if data is None else _with_data(trace(known), data)
     named = {"base": lineage.job.base, "tuned": lineage.job.tuned}
     named |= {f"rollback of {rollout.name}": rollout.base for rollout in lineage.rollouts}
     return Card(
@@ -110,6 +115,15 @@ def card(
         license=license,
         created_at=datetime.now(UTC).timestamp(),
     )
+
+
+def _with_data(lineage: Lineage, data: Dataset) -> Lineage:
+    train, *others = lineage.data
+    if train.fingerprint != data.fingerprint:
+        raise UsageError(f"job {lineage.job.id} was trained on other data than {data.source}")
+    steps = tuple(step.verb for step in data.lineage.steps)
+    told = attrs.evolve(train, license=data.lineage.license, steps=steps, redacted="redact" in steps)
+    return attrs.evolve(lineage, data=(told, *others))
 
 
 def _metadata(shown: Card) -> dict[str, Json]:
@@ -151,7 +165,9 @@ def _body(shown: Card) -> Iterator[str]:
     yield f"# {_text(_name(shown.model))}"
     yield ""
     yield f"{_text(lineage.job.base)}, fine-tuned ({lineage.job.method}) at {_text(lineage.job.provider)}."
-    yield from _section("Training data", _data_rows(lineage), ("part", "examples", "source", "fingerprint"))
+    yield from _section(
+        "Training data", _data_rows(lineage), ("part", "examples", "source", "licence", "steps", "fingerprint")
+    )
     yield from _section("Training", _training_rows(shown), ("what", "value"))
     yield from _section(
         "Evaluation", _evaluation_rows(lineage), ("what", "on", "value (interval)", "n", "outcome", "day", "id")
@@ -180,6 +196,8 @@ def _data_rows(lineage: Lineage) -> list[tuple[str, ...]]:
             link.role,
             _UNKNOWN if link.examples is None else f"{link.examples:,}",
             link.source or _UNKNOWN,
+            link.license or _UNKNOWN,
+            ", ".join(link.steps) or _UNKNOWN,
             link.fingerprint or _UNKNOWN,
         )
         for link in lineage.data
@@ -245,6 +263,10 @@ def _gaps(shown: Card) -> Iterator[str]:
         yield "licence: give license= (an SPDX id)"
     if any(link.fingerprint is None for link in lineage.data):
         yield "training data: the file was uploaded elsewhere"
+    if lineage.data[0].redacted is None:
+        yield "licence and redaction of the training data: give data="
+    elif not lineage.data[0].redacted:
+        yield "personal data: the training data wasn't redacted"
     if lineage.newest("evaluation") is None:
         yield "evaluation: no metric was measured, see `fine-tuner-cc evaluate`"
     if lineage.newest("comparison") is None:

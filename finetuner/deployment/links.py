@@ -14,12 +14,18 @@ class DataLink:
         fingerprint: Of its content; None where the file came from elsewhere.
         examples: How many; None where unknown.
         source: Where it came from, for people.
+        license: Under which it may be used, an SPDX expression; None where nobody said.
+        steps: What was done to it, in order; empty where the data itself wasn't given.
+        redacted: Whether personal data was taken out; None where the data itself wasn't given.
     """
 
     role: str
     fingerprint: str | None
     examples: int | None = None
     source: str | None = None
+    license: str | None = None
+    steps: tuple[str, ...] = ()
+    redacted: bool | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -9,7 +9,7 @@ import yaml
 
 import finetuner as ft
 from finetuner.deployment.card import card
-from finetuner.errors import UnknownNameError
+from finetuner.errors import UnknownNameError, UsageError
 
 
 def front(text: str) -> dict[str, object]:
@@ -39,8 +39,17 @@ def test_it_links_data_job_checkpoint_evaluations_and_decisions(story) -> None:
 def test_gaps_are_named_and_go_away(story) -> None:
     assert any("licence" in gap for gap in ft.card(story.job).gaps)
     assert [gap.partition(":")[0] for gap in ft.card(story.job, license="mit").gaps] == [
-        "regression gate, see `fine-tuner-cc benchmark`"
+        "licence and redaction of the training data",
+        "regression gate, see `fine-tuner-cc benchmark`",
     ]
+
+
+def test_the_data_itself_tells_its_license_and_whether_it_was_redacted(story) -> None:
+    (train, *_) = ft.card(story.job, data=story.train).lineage.data
+    assert (train.redacted, train.steps) == (False, ())
+    assert any("wasn't redacted" in gap for gap in ft.card(story.job, data=story.train).gaps)
+    with pytest.raises(UsageError, match="other data"):
+        ft.card(story.job, data=story.test)
 
 
 def test_json_holds_the_same_and_an_id_serves_as_well(story, tmp_path: Path) -> None:
