@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from finetuner.records.findings import Findings
+from finetuner.records.journal import Journal
+
 MODEL = "local:ngram-small"
 
 
@@ -41,3 +44,36 @@ def test_the_gate_decides_the_exit_status(shell, training, margin, status):
     words = ("benchmark", MODEL, "--benchmark", training, "--baseline", MODEL, "--margin", margin, "--json")
     assert shell(*words) == status
     assert shell.json["outcome"] == ("not enough data" if status else "pass")
+
+
+def found(kind):
+    with Journal.open() as journal:
+        return Findings(journal).latest(kind, MODEL)
+
+
+def test_a_threshold_decides_the_exit_status_and_is_evidence(shell, training):
+    """What the first metric must reach; without one the checkpoint's box stays open."""
+    assert shell("evaluate", MODEL, training) == 0
+    assert found("evaluation").passed is False
+    assert "none given" in found("evaluation").evidence["threshold"]
+    assert shell("evaluate", MODEL, training, "--threshold", "1.1") == 1
+    assert shell("evaluate", MODEL, training, "--threshold", "0") == 0
+    assert found("evaluation").passed is True
+
+
+def test_comparisons_and_gates_leave_evidence(shell, training):
+    shell("compare", MODEL, MODEL, training)
+    assert found("comparison").passed is False
+    assert found("comparison").evidence["verdict"].startswith("no difference shown")
+    shell("benchmark", MODEL, "--benchmark", training, "--baseline", MODEL, "--margin", 0.2)
+    assert found("regression").passed is True
+
+
+def test_providers_without_batches_say_so(shell, training):
+    assert shell("evaluate", MODEL, training, "--batch") == 2
+    assert "no batch interface" in shell.err
+
+
+def test_programs_are_not_run_without_a_sandbox(shell):
+    assert shell("benchmark", MODEL, "--benchmark", "humaneval") == 2
+    assert "name a sandbox" in shell.err
