@@ -1,7 +1,7 @@
 import itertools
 import xml.etree.ElementTree as ET
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetuner._core.svg import Axis, line_chart
@@ -9,12 +9,14 @@ from finetuner._core.svg import Axis, line_chart
 VALUES = st.floats(-1e6, 1e6)
 
 
+@settings(deadline=None)  # the clock belongs to whoever else runs here
 @given(values=st.lists(VALUES, max_size=20), value=VALUES)
 def test_an_axis_holds_all_its_values_between_its_ends(values, value):
     axis = Axis.over([*values, value], 10.0, 200.0)
     assert 10.0 <= axis.at(value) <= 200.0
 
 
+@settings(deadline=None)  # the clock belongs to whoever else runs here
 @given(low=VALUES, width=st.floats(1e-3, 1e6))
 def test_ticks_are_few_round_and_inside_the_axis(low, width):
     axis = Axis.over([low, low + width], 10.0, 200.0)

@@ -11,7 +11,8 @@ import pytest
 
 from finetuner.emulator import Emulator, Fault
 from finetuner.errors import JobFailedError
-from finetuner.providers.local.store import Store
+from finetuner.providers.detached.store import Store
+from finetuner.providers.local.mapping import KIND
 from finetuner.records.jobs import CREATED, INTENT, JobRecords
 from finetuner.records.journal import Journal
 from finetuner.training.job import Job
@@ -27,7 +28,7 @@ print(job.id)
 """
 DIES = """
 import os, signal
-from finetuner.providers.local import jobs
+from finetuner.providers.detached import jobs
 launch = jobs._launch
 def dying(*arguments):
     {launched}
@@ -159,7 +160,7 @@ class TestKilledWhileTraining:
         options = {"provider": "local", "model": "ngram-small", "epochs": 40, "batch_size": 1, "seed": 1}
         job = Job.create(training, **options, workspace=tmp_path)
         until(job.checkpoints, "an epoch")
-        os.kill(Store(tmp_path / "local").job(job.id).process().pid, signal.SIGKILL)
+        os.kill(Store(KIND, tmp_path / "local").job(job.id).process().pid, signal.SIGKILL)
         with pytest.raises(JobFailedError, match=r"killed or died .* create the job again .* goes on after epoch"):
             job.wait(timeout=PATIENCE)
         kept = len(job.checkpoints())

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetuner.providers.ports import JobEvent, JobSnapshot
@@ -45,6 +45,7 @@ def test_nothing_is_made_up():
     assert str(found) == "queued"
 
 
+@settings(deadline=None)  # the clock belongs to whoever else runs here
 @given(st.integers(0, 100), st.integers(1, 100), st.integers(1, 50))
 def test_shares_and_epochs_stay_in_their_range(step, total, epochs):
     found = Progress.of(job(hyperparameters={"epochs": epochs}), steps((step, 1.0), total=total), now=2.0)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetuner.errors import UsageError
@@ -15,6 +15,7 @@ SPECS = st.builds(
 )
 
 
+@settings(deadline=None)  # the clock belongs to whoever else runs here
 @given(SPECS, SPECS)
 def test_keys_are_equal_for_equal_trainings_only_and_fit_every_provider(one, other):
     first, second = (spec.key(provider="p", training="t", validation=None) for spec in (one, other))

@@ -1,7 +1,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetuner.providers.model import Model
@@ -47,6 +47,7 @@ class TestBestCheckpoint:
         assert "without validation data" in best(plain).reason
         assert best(()) is None
 
+    @settings(deadline=None)  # the clock belongs to whoever else runs here
     @given(LOSSES)
     def test_it_is_never_worse_than_the_lowest_by_more_than_one_standard_error(self, losses):
         found = best(saved(*losses))
@@ -108,6 +109,7 @@ class TestOtherShapes:
         assert found.shape == "not validated"
         assert "from 1.0000 to 0.5000" in found.reason
 
+    @settings(deadline=None)  # the clock belongs to whoever else runs here
     @given(LOSSES, LOSSES)
     def test_there_is_a_verdict_and_a_reason_whatever_the_losses(self, valid, train):
         assert verdict(curve(valid=valid, train=train)).reason

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finetuner.errors import JobTimeoutError, NotFoundError, ProviderConnectionError, RateLimitError
@@ -59,6 +59,7 @@ class TestPace:
         with pytest.raises(NotFoundError):
             Pace().failed(NotFoundError("no such job"), 0.0)
 
+    @settings(deadline=None)  # the clock belongs to whoever else runs here
     @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.booleans()), max_size=50))
     def test_delays_stay_between_the_fastest_and_the_slowest(self, looks):
         pace = Pace()
