@@ -1,6 +1,6 @@
 """What a judge is told who compares two answers, and how its reply is read. Pure; hardened like single judgements."""
 
-from typing import Literal, cast
+from typing import Literal
 
 from finetuner._core import codec
 from finetuner._core.hashing import sha256
@@ -79,4 +79,4 @@ def read_choice(text: str) -> Choice | None:
     """The choice in a reply; None where it gives none of the three."""
     reply = json_object(text)
     better = None if reply is None else reply.get("better")
-    return cast("Choice", better) if better in _CHOICES else None
+    return better if better in _CHOICES else None

@@ -32,6 +32,10 @@ PARTS: Final = ("format", "instructions")
 _INSTRUCTIONS: Final = "instructions"
 
 
+def _named(metric: "Obedience") -> str:
+    return "instructions_obeyed" if metric.each else "prompts_obeyed"
+
+
 @attrs.frozen
 class Obedience(MeanMetric):
     """Share of prompts all of whose instructions are obeyed; or the mean share of instructions.
@@ -42,11 +46,7 @@ class Obedience(MeanMetric):
     """
 
     each: bool = False
-    name: str = attrs.field(init=False)
-
-    @name.default
-    def _named(self) -> str:
-        return "instructions_obeyed" if self.each else "prompts_obeyed"
+    name: str = attrs.field(init=False, default=attrs.Factory(_named, takes_self=True))
 
     def grade(self, case: Case) -> Grade:
         """1 where all is obeyed, else 0; or the share."""

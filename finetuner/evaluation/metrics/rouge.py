@@ -12,6 +12,10 @@ Kind = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
 """Shared words, shared pairs of words, longest common subsequence of the text, or of each of its lines."""
 
 
+def _named(metric: "Rouge") -> str:
+    return metric.kind.lower().replace("rouge", "rouge_")
+
+
 @attrs.frozen
 class Rouge(MeanMetric):
     """Mean F-measure of ROUGE, without stemming.
@@ -24,11 +28,7 @@ class Rouge(MeanMetric):
     """
 
     kind: Kind = "rougeL"
-    name: str = attrs.field(init=False)
-
-    @name.default
-    def _named(self) -> str:
-        return self.kind.lower().replace("rouge", "rouge_")
+    name: str = attrs.field(init=False, default=attrs.Factory(_named, takes_self=True))
 
     def grade(self, case: Case) -> Grade:
         """The F-measure of one answer, 0..1."""

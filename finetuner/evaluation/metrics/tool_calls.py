@@ -12,6 +12,10 @@ from finetuner.evaluation.metrics.grading import Case, Grade, MeanMetric
 from finetuner.evaluation.metrics.json_validity import is_json
 
 
+def _named(metric: "ToolCalls") -> str:
+    return "tool_calls" if metric.arguments else "tool_names"
+
+
 @attrs.frozen
 class ToolCalls(MeanMetric):
     """Share of answers that make the expected calls; their order and the spacing of arguments don't count.
@@ -22,11 +26,7 @@ class ToolCalls(MeanMetric):
     """
 
     arguments: bool = True
-    name: str = attrs.field(init=False)
-
-    @name.default
-    def _named(self) -> str:
-        return "tool_calls" if self.arguments else "tool_names"
+    name: str = attrs.field(init=False, default=attrs.Factory(_named, takes_self=True))
 
     def grade(self, case: Case) -> Grade:
         """1 for the same calls, else 0; calls where none are expected are wrong."""
