@@ -7,13 +7,13 @@ from pathlib import Path
 
 from finetuner._core.workspace import Workspace
 from finetuner.providers.catalog import load_catalog
+from finetuner.providers.detached.files import DetachedFiles
+from finetuner.providers.detached.store import Store
 from finetuner.providers.local.advisor import LocalAdvisor
 from finetuner.providers.local.completer import LocalCompleter
-from finetuner.providers.local.files import LocalFiles
 from finetuner.providers.local.jobs import LocalTrainer
-from finetuner.providers.local.mapping import NAME
+from finetuner.providers.local.mapping import KIND
 from finetuner.providers.local.reading import FORMAT
-from finetuner.providers.local.store import Store
 from finetuner.providers.ports import Provider
 
 __all__ = ["connect"]
@@ -25,16 +25,16 @@ def connect(*, workspace: str | Path | Workspace | None = None) -> Provider:
     Args:
         workspace: Where files, jobs and models lie; by default `$FINETUNER_WORKSPACE`, else `.finetuner`.
     """
-    store = Store(Workspace.at(workspace).folder / NAME)
-    catalog = load_catalog(NAME)
+    store = Store(KIND, Workspace.at(workspace).folder / KIND.name)
+    catalog = load_catalog(KIND.name)
     trainer = LocalTrainer(store, catalog)
     return Provider(
-        name=NAME,
+        name=KIND.name,
         formats=(FORMAT,),
         catalog=catalog,
         completer=LocalCompleter(store, catalog),
         trainer=trainer,
-        files=LocalFiles(store),
+        files=DetachedFiles(store),
         pauser=trainer,
         advisor=LocalAdvisor(),
     )

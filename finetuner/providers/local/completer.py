@@ -18,11 +18,11 @@ from finetuner.data.examples import Example, Message
 from finetuner.data.tokens import count_text
 from finetuner.errors import NotFoundError
 from finetuner.providers.catalog import Catalog
-from finetuner.providers.local import mapping, weights, zero_shot
+from finetuner.providers.detached.store import Store
+from finetuner.providers.local import weights, zero_shot
 from finetuner.providers.local.classifier import Classifier
-from finetuner.providers.local.mapping import NAME, rejected
+from finetuner.providers.local.mapping import KIND
 from finetuner.providers.local.sizes import FeatureConfig, size_from
-from finetuner.providers.local.store import Store
 from finetuner.providers.ports import SUCCEEDED, Completion, CompletionChunk, CompletionOptions, Usage
 
 _MODELS_IN_MEMORY: Final = 4
@@ -91,7 +91,7 @@ class LocalCompleter:
         example = Example(messages=tuple(messages))
         request = example.user_text
         if not request.strip():
-            raise rejected("messages", "have no user's text to answer")
+            raise KIND.rejected("messages", "have no user's text to answer")
         base = self._base(model)
         if base is not None:
             guess = zero_shot.answer(example.system or "", request, base)
@@ -116,20 +116,20 @@ class LocalCompleter:
         return classifier
 
     def _find(self, model: str) -> Path:
-        named = mapping.job_of_model(model)
+        named = KIND.job_of_model(model)
         if named is None:
             raise self._unknown(model)
         job_id, step = named
         folder = self.store.place(job_id)
         if not folder.exists:
             raise self._unknown(model)
-        if model != mapping.tuned_model(folder.record(), step):
+        if model != KIND.tuned_model(folder.record(), step):
             raise self._unknown(model)
         if step is not None:
             return folder.weights(step)
         status = folder.state().status
         if status != SUCCEEDED:
-            raise NotFoundError(f"{model} isn't there: its job {job_id} has the status {status!r}", provider=NAME)
+            raise NotFoundError(f"{model} isn't there: its job {job_id} has the status {status!r}", provider=KIND.name)
         return folder.weights(folder.checkpoints()[-1].step)
 
     def _unknown(self, model: str) -> NotFoundError:
@@ -137,7 +137,7 @@ class LocalCompleter:
         more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
         return NotFoundError(
             f"no embedded model {model!r} in {self.store.folder}; there are {', '.join(known[:_SHOWN])}{more}",
-            provider=NAME,
+            provider=KIND.name,
             code="model_not_found",
         )
 
@@ -161,7 +161,7 @@ def _check_json(text: str) -> None:
     with contextlib.suppress(ValueError):
         codec.decode(text)
         return
-    raise rejected(
+    raise KIND.rejected(
         "response_schema", "can't be obeyed: an embedded model answers with completions seen in training, here not JSON"
     )
 

@@ -7,8 +7,9 @@ import attrs
 import pytest
 
 from finetuner._core.hashing import file_sha256
+from finetuner.providers.detached.store import JobFolder, Store
 from finetuner.providers.local import connect
-from finetuner.providers.local.store import JobFolder, Store
+from finetuner.providers.local.mapping import KIND
 from finetuner.providers.ports import JobRequest, JobSnapshot, Provider
 
 LABELS = ("refund", "card", "login", "limit")
@@ -44,7 +45,7 @@ class Bench:
 
     @property
     def store(self) -> Store:
-        return Store(self.folder / "local")
+        return Store(KIND, self.folder / "local")
 
     def upload(self, records: list[dict] | str) -> str:
         text = records if isinstance(records, str) else "\n".join(json.dumps(record) for record in records)

@@ -14,11 +14,11 @@ import pytest
 from finetuner.data.dataset import Dataset
 from finetuner.data.examples import user
 from finetuner.errors import NotFoundError, RequestRejectedError
+from finetuner.providers.detached.liveness import ProcessIdentity
+from finetuner.providers.detached.store import PAUSE
 from finetuner.providers.local import connect
-from finetuner.providers.local.liveness import ProcessIdentity
-from finetuner.providers.local.mapping import job_id
+from finetuner.providers.local.mapping import KIND
 from finetuner.providers.local.process import Training
-from finetuner.providers.local.store import PAUSE
 from finetuner.providers.ports import (
     CANCELLED,
     FAILED,
@@ -376,7 +376,7 @@ def test_a_resume_that_comes_while_the_job_is_being_paused_is_not_lost(bench):
             super()._end(status, words)
 
     request = bench.request(key="raced", hyperparameters={"epochs": 1})
-    ID = job_id("raced")  # noqa: N806  # the class above closes over it
+    ID = KIND.job_id("raced")  # noqa: N806  # the class above closes over it
     folder = bench.store.place(ID)
     folder.write_record(bench.provider.trainer._record(request, ID))
     assert folder.claim_launch(1)

@@ -1,7 +1,7 @@
 """Where jobs lie: one folder each, readable by every process, torn by none.
 
 ```text
-<workspace>/local/
+<workspace>/<provider>/
   files/<file id>/content.jsonl, file.json
   jobs/<job id>/
     request.json             what the job is; never changes
@@ -11,7 +11,7 @@
     process.json             who trains; touched as a sign of life
     cancel, pause            wishes of others, for the training process to see
     process.log              what the process wrote to its output
-    checkpoints/<step>/weights.safetensors, checkpoint.json
+    checkpoints/<step>/     weights, and checkpoint.json once they are whole
 ```
 """
 
@@ -26,17 +26,15 @@ import attrs
 
 from finetuner._core import codec
 from finetuner.errors import NotFoundError
-from finetuner.providers.local.liveness import ProcessIdentity
-from finetuner.providers.local.mapping import (
-    JOB_PREFIX,
-    NAME,
+from finetuner.providers.detached.kind import Kind
+from finetuner.providers.detached.liveness import ProcessIdentity
+from finetuner.providers.detached.records import (
     JobRecord,
     JobState,
     current_state,
     death_event,
     event_id,
     snapshot,
-    tuned_model,
 )
 from finetuner.providers.ports import TERMINAL, Checkpoint, JobEvent, JobSnapshot
 
@@ -52,8 +50,14 @@ _LONGEST_LAST_WORDS: Final = 300
 
 @attrs.frozen
 class JobFolder:
-    """One job on disk."""
+    """One job on disk.
 
+    Attributes:
+        kind: The provider.
+        path: `<workspace>/<provider>/jobs/<job id>`.
+    """
+
+    kind: Kind
     path: Path
 
     @property
@@ -76,7 +80,7 @@ class JobFolder:
         try:
             return _read(self.path / "request.json", JobRecord)
         except FileNotFoundError as error:
-            raise NotFoundError(f"no job {self.id!r} in {self.path.parent}", provider=NAME) from error
+            raise NotFoundError(f"no job {self.id!r} in {self.path.parent}", provider=self.kind.name) from error
 
     def write_record(self, record: JobRecord) -> None:
         """Create the job."""
@@ -106,7 +110,8 @@ class JobFolder:
 
     def snapshot(self) -> JobSnapshot:
         """The job now, as the ports show it. Raises `NotFoundError`."""
-        return snapshot(self.record(), self.state())
+        record = self.record()
+        return snapshot(record, self.state(), self.kind.tuned_model(record))
 
     # -- the process ---------------------------------------------------------------------------------------------------
 
@@ -190,13 +195,17 @@ class JobFolder:
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------
 
+    def checkpoint(self, step: int) -> Path:
+        """The folder of a step."""
+        return self.path / "checkpoints" / str(step)
+
     def weights(self, step: int) -> Path:
         """Where the weights of a step lie."""
-        return self.path / "checkpoints" / str(step) / "weights.safetensors"
+        return self.checkpoint(step) / self.kind.weights
 
     def add_checkpoint(self, checkpoint: Checkpoint) -> None:
         """Make a checkpoint known, once its weights are written."""
-        _write(self.weights(checkpoint.step).with_name("checkpoint.json"), checkpoint)
+        _write(self.checkpoint(checkpoint.step) / "checkpoint.json", checkpoint)
 
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """Checkpoints that can be used, earliest step first."""
@@ -209,9 +218,11 @@ class Store:
     """All jobs and files of a workspace.
 
     Attributes:
-        folder: `<workspace>/local`.
+        kind: The provider.
+        folder: `<workspace>/<provider>`.
     """
 
+    kind: Kind
     folder: Path
 
     @property
@@ -221,22 +232,22 @@ class Store:
 
     def content(self, file_id: str) -> Path:
         """Where a file's content lies, whether or not it exists. Raises `NotFoundError` for an impossible id."""
-        return self.files / _safe(file_id, "file") / "content.jsonl"
+        return self.files / self._safe(file_id, "file") / "content.jsonl"
 
     def job(self, job_id: str) -> JobFolder:
         """A job that exists. Raises `NotFoundError`."""
         folder = self.place(job_id)
         if not folder.exists:
-            raise NotFoundError(f"no job {job_id!r} in {folder.path.parent}", provider=NAME)
+            raise NotFoundError(f"no job {job_id!r} in {folder.path.parent}", provider=self.kind.name)
         return folder
 
     def place(self, job_id: str) -> JobFolder:
         """Where a job lies, or would. Raises `NotFoundError` for an impossible id."""
-        return JobFolder(self.folder / "jobs" / _safe(job_id, "job"))
+        return JobFolder(self.kind, self.folder / "jobs" / self._safe(job_id, "job"))
 
     def jobs(self) -> tuple[JobFolder, ...]:
         """All jobs, newest first."""
-        folders = [JobFolder(path) for path in (self.folder / "jobs").glob(f"{JOB_PREFIX}*")]
+        folders = [JobFolder(self.kind, path) for path in (self.folder / "jobs").glob(f"{self.kind.job_prefix}*")]
         dated = [(folder.record().created_at, folder.id, folder) for folder in folders if folder.exists]
         return tuple(folder for _, _, folder in sorted(dated, key=lambda item: item[:2], reverse=True))
 
@@ -244,15 +255,13 @@ class Store:
         """Names of tuned models that answer, newest first."""
         for folder in self.jobs():
             if folder.written_state().status == "succeeded":
-                yield tuned_model(folder.record())
+                yield self.kind.tuned_model(folder.record())
 
-
-def _safe(name: str, kind: str) -> str:
-    if not name or not all(letter.isascii() and (letter.isalnum() or letter == "-") for letter in name):
-        raise NotFoundError(
-            f"no {kind} {name!r}: ids of embedded {kind}s are letters, digits and dashes", provider=NAME
-        )
-    return name
+    def _safe(self, name: str, what: str) -> str:
+        if not name or not all(letter.isascii() and (letter.isalnum() or letter == "-") for letter in name):
+            message = f"no {what} {name!r}: ids of {self.kind.adjective} {what}s are letters, digits and dashes"
+            raise NotFoundError(message, provider=self.kind.name)
+        return name
 
 
 def _read(path: Path, cls: type[T]) -> T:

@@ -1,4 +1,4 @@
-"""Training files of the embedded provider: named by their content, so that sending one twice is sending it once."""
+"""Training files: named by their content, so that sending one twice is sending it once."""
 
 import shutil
 import tempfile
@@ -9,13 +9,13 @@ import attrs
 from finetuner._core import codec
 from finetuner._core.hashing import file_sha256
 from finetuner.errors import NotFoundError, RequestRejectedError
-from finetuner.providers.local.mapping import NAME, file_id
-from finetuner.providers.local.store import Store
+from finetuner.providers.detached.kind import Kind
+from finetuner.providers.detached.store import Store
 from finetuner.providers.ports import FileReference
 
 
 @attrs.frozen
-class LocalFiles:
+class DetachedFiles:
     """The `FileStore` of a workspace."""
 
     store: Store
@@ -26,16 +26,18 @@ class LocalFiles:
         Raises:
             RequestRejectedError: The file can't be read, or its content isn't what `sha256` says.
         """
-        target = self.store.content(file_id(sha256))
+        target = self.store.content(self.store.kind.file_id(sha256))
         if not (target.parent / "file.json").is_file():
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _copy(path, target, sha256)
+                _copy(path, target, sha256, self.store.kind)
             except OSError as error:
-                raise RequestRejectedError(f"{path} can't be copied to {target}: {error}", provider=NAME) from error
-            reference = FileReference(id=file_id(sha256), name=name, bytes=target.stat().st_size)
+                raise RequestRejectedError(
+                    f"{path} can't be copied to {target}: {error}", provider=self.store.kind.name
+                ) from error
+            reference = FileReference(id=self.store.kind.file_id(sha256), name=name, bytes=target.stat().st_size)
             codec.write_atomically(target.parent / "file.json", codec.to_json(reference).encode())
-        return self.get(file_id(sha256))
+        return self.get(self.store.kind.file_id(sha256))
 
     def get(self, file_id: str) -> FileReference:
         """The file. Raises `NotFoundError`."""
@@ -44,7 +46,7 @@ class LocalFiles:
             return codec.from_json(described.read_bytes(), FileReference)
         except FileNotFoundError as error:
             message = f"no file {file_id!r} in {self.store.files}; upload it first"
-            raise NotFoundError(message, provider=NAME) from error
+            raise NotFoundError(message, provider=self.store.kind.name) from error
 
     def delete(self, file_id: str) -> None:
         """Remove the file; removing it twice is no error."""
@@ -53,7 +55,7 @@ class LocalFiles:
         content.unlink(missing_ok=True)
 
 
-def _copy(source: Path, target: Path, sha256: str) -> None:
+def _copy(source: Path, target: Path, sha256: str, kind: Kind) -> None:
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file, source.open("rb") as original:
         shutil.copyfileobj(original, file)
     copy = Path(file.name)
@@ -62,7 +64,7 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
         if found != sha256:
             raise RequestRejectedError(
                 f"{source} has SHA-256 {found}, not {sha256}: it changed since it was hashed; upload it again",
-                provider=NAME,
+                provider=kind.name,
             )
         copy.replace(target)
     finally:

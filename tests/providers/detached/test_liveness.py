@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from finetuner.providers.local.liveness import ProcessIdentity
+from finetuner.providers.detached.liveness import ProcessIdentity
 
 procfs = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system doesn't tell when processes start")
 
