@@ -4,6 +4,7 @@ from pathlib import Path
 
 import attrs
 
+from finetuner._core.clock import SYSTEM_CLOCK
 from finetuner._core.workspace import Workspace
 from finetuner.deployment import checkpoints, observations
 from finetuner.deployment.checkpoints import Facts, Phase
@@ -82,6 +83,7 @@ def checklist(
         splits=Findings(journal).all("split"),
         rollout=chosen,
         shadowed=(0, 0) if chosen is None else _shadowed(Rollout.get(chosen.name, store=journal)),
+        now=_now(rollout),
     )
     return Checklist(
         (
@@ -125,7 +127,14 @@ def tick(
     lineage = _lineage(journal, job)
     chosen = _rollout(lineage, rollout)
     findings = Findings(journal)
-    facts = Facts(lineage=lineage, find=findings.latest, splits=findings.all("split"), rollout=chosen, shadowed=(0, 0))
+    facts = Facts(
+        lineage=lineage,
+        find=findings.latest,
+        splits=findings.all("split"),
+        rollout=chosen,
+        shadowed=(0, 0),
+        now=_now(rollout),
+    )
     known = {"human-review": facts.data or (), "approval": facts.models}.get(kind, facts.rollouts)
     subject = known[-1] if known else None
     if subject is None:
@@ -144,6 +153,10 @@ def _journal(
     if workspace is None and isinstance(rollout, Rollout):
         return rollout.journal
     return Journal.open(workspace)
+
+
+def _now(rollout: Rollout | str | None) -> float:
+    return (rollout.clock if isinstance(rollout, Rollout) else SYSTEM_CLOCK).now()
 
 
 def _lineage(journal: Journal, job: Job | str | None) -> Lineage | None:

@@ -1,11 +1,12 @@
 """The workflow's four checkpoints as pure functions of what the journal holds: each box with its evidence."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import attrs
 
-from finetuner.deployment.links import DecisionLink, EvaluationLink, Lineage, RolloutLink
+from finetuner.deployment import wording
+from finetuner.deployment.links import DecisionLink, EvaluationLink, Lineage, Measure, RolloutLink
 from finetuner.providers.ports import SUCCEEDED
 from finetuner.records.findings import Finding
 
@@ -16,8 +17,8 @@ JUDGE_PASS_RATE: Final = 0.9
 SOUND: Final = frozenset({"good", "underfitting"})
 """Shapes of a loss curve that aren't harmful."""
 
+_ABOUT_DATA = frozenset({"validation", "analysis", "review", "human-review", "split"})
 _SHADOW_FAILURES = 0.01
-_LONGEST = 80
 
 
 @attrs.frozen(kw_only=True)
@@ -75,6 +76,7 @@ class Facts:
         splits: All findings on splits, the newest first: they tie what was trained on to what was checked.
         rollout: The tuned model's; None before there is one.
         shadowed: Answers of the tuned model that nobody saw, and how many of them failed.
+        now: Seconds since the epoch.
     """
 
     lineage: Lineage | None
@@ -82,6 +84,7 @@ class Facts:
     splits: tuple[Finding, ...]
     rollout: RolloutLink | None
     shadowed: tuple[int, int]
+    now: float
 
     @property
     def model(self) -> str | None:
@@ -232,16 +235,6 @@ def newest(rollout: RolloutLink, kind: str) -> DecisionLink | None:
     return next((entry for entry in reversed(rollout.decisions) if entry.kind == kind), None)
 
 
-def described(evidence: Mapping[str, object]) -> str:
-    """Figures in one line."""
-    return ", ".join(f"{name} {_short(value)}" for name, value in evidence.items()) or "no figures"
-
-
-def _short(value: object) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
 def _missing(name: str, evidence: str, command: str) -> Box:
     return Box(name=name, passed=None, evidence=evidence, command=command)
 
@@ -252,10 +245,16 @@ def _found(name: str, facts: Facts, kind: str, subjects: tuple[str, ...] | None,
     about = [found for subject in sought if (found := facts.find(kind, subject)) is not None]
     if about:
         found = max(about, key=lambda each: each.created_at)
-        return Box(name=name, passed=found.passed, evidence=described(found.evidence), command=command)
+        return Box(name=name, passed=found.passed, evidence=wording.evidence(found.evidence), command=command)
     other = facts.find(kind, None)
-    told = "no evidence yet" if other is None else f"only about {_short(other.subject)}"
-    return _missing(name, told, command)
+    return _missing(name, "no evidence yet" if other is None else _elsewhere(other, facts.now), command)
+
+
+def _elsewhere(found: Finding, now: float) -> str:
+    """That a finding is about something else: `analysis of other data (8897796f9e9e, yesterday)`."""
+    about = "other data" if found.kind in _ABOUT_DATA else "another model or rollout"
+    when = wording.ago(now - found.created_at)
+    return f"{found.kind.replace('-', ' ')} of {about} ({wording.shortened(found.subject)}, {when})"
 
 
 def _measured(name: str, facts: Facts, sought: tuple[str, str, str], command: str) -> Box:
@@ -268,8 +267,12 @@ def _measured(name: str, facts: Facts, sought: tuple[str, str, str], command: st
 
 
 def _outcome(link: EvaluationLink) -> str:
-    numbers = "; ".join(map(str, link.measures[:2]))
+    numbers = "; ".join(map(_measure, link.measures[:2]))
     return f"{link.outcome or 'no baseline'}: {numbers} on {link.source or link.dataset[:12]}"
+
+
+def _measure(found: Measure) -> str:
+    return wording.figures(found.name, found.value, found.low, found.high, found.n)
 
 
 def _benchmark(facts: Facts, model: str) -> str:
@@ -284,7 +287,8 @@ def _judged(facts: Facts, model: str) -> Box:
     rate = next((found for link in links if (found := link.measure("judge_pass_rate")) is not None), None)
     if rate is None:
         return _found(name, facts, "judge", facts.models, command)
-    return Box(name=name, passed=rate.low > JUDGE_PASS_RATE, evidence=f"{rate}: the lower end counts", command=command)
+    told = f"{_measure(attrs.evolve(rate, name='pass rate'))}: the lower end counts"
+    return Box(name=name, passed=rate.low > JUDGE_PASS_RATE, evidence=told, command=command)
 
 
 def _shadow(facts: Facts, name: str) -> Box:

@@ -81,7 +81,7 @@ def test_the_checklist_fails_a_build_until_all_is_proven(shell):
     ]
     assert shell("checklist", "--phase", "training") == 0
     assert shell("checklist", "--tick", "approval", "--note", "read 100", "--by", "ada", "--phase", "evaluation") == 1
-    assert "[x] outputs approved by people: note read 100, person ada" in shell.out
+    assert "[x] outputs approved by people: read 100 (ada)" in shell.out
     assert shell("checklist", "--tick", "regression", "--note", "x") == 2
     assert shell("checklist", "--phase", "nonsense") == 1
 

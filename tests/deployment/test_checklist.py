@@ -42,7 +42,7 @@ def test_a_story_passes_what_it_proves(story) -> None:
 def test_evidence_about_other_data_passes_nothing_until_the_split_links_them(story) -> None:
     findings = Findings(Journal.open(story.workspace))
     findings.add("validation", "whole", passed=True, evidence={"errors": 0})
-    assert box(ft.checklist(story.workspace), "data", "format").evidence == "only about whole"
+    assert box(ft.checklist(story.workspace), "data", "format").evidence == "validation of other data (whole, just now)"
     findings.add("split", "whole", passed=True, evidence={"train": story.train.fingerprint})
     linked = box(ft.checklist(story.workspace), "data", "format")
     assert (linked.passed, linked.evidence) == (True, "errors 0")
