@@ -19,10 +19,7 @@ from finetuner.errors import InvalidDataError
 class Asking(Examples, Protocol):
     """What any data set answers that is a view of rows."""
 
-    @property
-    def source(self) -> str:
-        """The path, or another name for people."""
-        ...
+    source: str
 
     @property
     def rows_view(self) -> View:

@@ -270,11 +270,11 @@ class DatasetRecords:
 
     def get(self, fingerprint: str) -> DatasetRecord | None:
         """What is known of a data set; None where it was never seen."""
-        names = [field.name for field in attrs.fields(DatasetRecord)]
-        statement = select(*(datasets.c[name] for name in names)).where(datasets.c.fingerprint == fingerprint)
         with self.journal.transaction() as connection:
-            found = connection.execute(statement).mappings().first()
-        return None if found is None else DatasetRecord(**{name: found[name] for name in names})
+            found = connection.execute(select(datasets).where(datasets.c.fingerprint == fingerprint)).mappings().first()
+        if found is None:
+            return None
+        return DatasetRecord(**{field.name: found[field.name] for field in attrs.fields(DatasetRecord)})
 
     def row_hashes(self, fingerprint: str) -> tuple[str, ...]:
         """Prompt hashes of a data set; empty where it isn't known."""
