@@ -12,8 +12,10 @@ from finetuner.data.examples import Message, system, user
 from finetuner.data.splitting import Split
 from finetuner.demo.logs import SYSTEM, fresh_requests, write_logs
 from finetuner.deployment.decision import Decision
+from finetuner.deployment.gates import Gates
 from finetuner.deployment.text import decision_text, report_text
 from finetuner.evaluation.comparison import Comparison
+from finetuner.evaluation.evidence import ModelEvidence
 from finetuner.evaluation.gate import RegressionResult, regression
 from finetuner.evaluation.report import comparison_page
 from finetuner.evaluation.text import comparison_text, regression_text
@@ -31,6 +33,8 @@ _SHADOW_RATE = 0.2
 _SHARE = 0.5
 _REQUESTS = 400
 _SAMPLE = 20
+_SLOW_SECONDS = 5.0
+_THRESHOLD = 0.8
 
 
 @attrs.frozen(kw_only=True)
@@ -189,19 +193,22 @@ def gated(comparison: Comparison, findings: Findings, say: Say) -> RegressionRes
     say("\n== Regression gate")
     gate = regression(comparison.base, comparison.tuned, margin=_MARGIN)
     say(regression_text(gate))
-    findings.add(
-        "regression",
-        comparison.tuned.model,
-        passed=gate.outcome == "pass",
-        evidence={"outcome": gate.outcome, "margin": _MARGIN, "rows": len(comparison.tuned.rows)},
-    )
+    evidence = ModelEvidence(findings, comparison.tuned.model)
+    evidence.evaluation(comparison.tuned, _THRESHOLD)
+    evidence.regression(gate)
     return gate
 
 
 def rolled_out(job: ft.Job, traffic: Sequence[Traffic], workspace: Path, say: Say) -> tuple[ft.Rollout, Decision]:
     """A rollout in shadow, then with half of the users, and what its figures say."""
     say(f"\n== Shadow: tuned answers {_SHADOW_RATE:.0%} of the requests unseen")
-    rollout = ft.Rollout.create(f"demo-{job.id}"[:64], base=str(job.base), tuned=str(job.model), store=workspace)
+    rollout = ft.Rollout.create(
+        f"demo-{job.id}"[:64],
+        base=str(job.base),
+        tuned=str(job.model),
+        store=workspace,
+        gates=Gates(slow_seconds=_SLOW_SECONDS),
+    )
     rollout.shadow(_SHADOW_RATE)
     half = len(traffic) // 2
     serve(rollout, job, traffic[:half])
