@@ -1,4 +1,4 @@
-"""Runs of words of long texts as hashes, worked out for a megabyte of texts at a time.
+"""Runs of words of long texts as hashes, worked out for many texts at a time.
 
 Words are runs of letters and digits; where a script writes no spaces (Chinese, Japanese) each character is a word. Case
 and signs don't count.
@@ -6,7 +6,7 @@ and signs don't count.
 
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
+from hashlib import blake2b
 from typing import Final
 
 import attrs
@@ -16,23 +16,29 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 _Bytes = NDArray[np.uint8]
-_Flags = NDArray[np.bool_]
 
 WORDS: Final = 5
 """In a run."""
 
+_SPACE: Final = 0x20
+_HIGH: Final = 0x80
 _LATIN_SIGNS: Final = 0xC2  # first byte of U+0080 to U+00BF
 _SIGNS: Final = 0xE2  # of U+2000 to U+2FFF: quotation marks, dashes, arrows
 _EMOJI: Final = (0xF0, 0x9F)
 _CJK_SIGNS: Final = (0xE3, 0x80)
 _WIDE: Final = (0xE3, 0xED)  # first bytes of characters that are words by themselves
+_FULL_WIDTH_SIGNS: Final = "，。！？：；（）…"  # noqa: RUF001  # they are meant
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
+_SPREAD: Final = np.uint64(0xD6E8FEB86659FD93)
 _ALL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
+_PIECE: Final = 8  # bytes that are hashed at once
+_END: Final = b" " * _PIECE  # so that 8 bytes follow each place of a word
+_LONGEST: Final = 64  # bytes of a word that are hashed in pieces
 
 
 @attrs.frozen(eq=False)
 class Shingles:
-    """The different runs of each text, in the order of texts and hashes.
+    """Runs of words of some texts.
 
     Attributes:
         rows: The text of each, shape `(n,)`.
@@ -46,7 +52,7 @@ class Shingles:
 
 
 def shingles(texts: Sequence[str], kept: int | None = None, width: int = WORDS) -> Shingles:
-    """The runs of words of some texts; of a text with fewer words than a run has, its words.
+    """The different runs of words of some texts, by text and hash; of a text shorter than a run, its words.
 
     Args:
         texts: The texts.
@@ -54,31 +60,38 @@ def shingles(texts: Sequence[str], kept: int | None = None, width: int = WORDS) 
             bound that is halved for each doubling of the length (see `levels`). All by default.
         width: Words in a run.
     """
+    found = runs(texts, kept, width)
+    order = np.lexsort((found.hashes, found.rows))
+    rows, hashes = found.rows[order], found.hashes[order]
+    new = np.ones(len(hashes), dtype=np.bool_)
+    new[1:] = (hashes[1:] != hashes[:-1]) | (rows[1:] != rows[:-1])
+    return Shingles(rows[new], hashes[new], found.words)
+
+
+def runs(texts: Sequence[str], kept: int | None = None, width: int = WORDS) -> Shingles:
+    """As `shingles`, but each text's runs in no order, and as often as the text has them."""
     parts = [_folded(text) for text in texts]
-    data = np.frombuffer(b" ".join(parts) + b" ", dtype=np.uint8)
-    ends = np.cumsum([len(part) + 1 for part in parts], dtype=np.int64)
+    data = np.frombuffer(b" ".join((b"", *parts, _END)).translate(_SIMPLE), dtype=np.uint8)
     units, starts = _units(data)
-    words = np.diff(np.searchsorted(starts, ends), prepend=0).astype(np.int64)
-    rows = np.repeat(np.arange(len(texts), dtype=np.int64), words)
-    size = max(0, len(units) - width + 1)
-    runs = np.zeros(size, dtype=np.uint64)
+    last = np.searchsorted(starts, np.cumsum([len(part) + 1 for part in parts], dtype=np.int64) + 1).astype(np.int64)
+    words = np.diff(last, prepend=0)
+    hashes = np.zeros(max(0, len(units) - width + 1), dtype=np.uint64)
     for offset in range(width):
-        runs = runs * _STEP + units[offset : offset + size]
-    runs = mix(runs)
+        hashes *= _STEP
+        hashes += units[offset : offset + len(hashes)]
+    hashes = mix(hashes)
     bounds = bound(levels(words, kept)) if kept is not None else np.full(len(texts), _ALL, dtype=np.uint64)
-    inside = (rows[:size] == rows[len(rows) - size :]) & (runs <= bounds[rows[:size]])
+    places = np.flatnonzero(hashes <= bounds.max(initial=0))
+    rows = np.searchsorted(last, places, side="right").astype(np.int64)
+    hashes = hashes[places]
+    inside = (places + width <= last[rows]) & (hashes <= bounds[rows])
+    rows, hashes = rows[inside], hashes[inside]
     few = np.flatnonzero((words < width) & (words > 0))
     if len(few):
-        places = np.flatnonzero(np.isin(rows, few))
-        found_rows = np.concatenate([rows[:size][inside], rows[places]])
-        hashes = np.concatenate([runs[inside], units[places]])
-    else:
-        found_rows, hashes = rows[:size][inside], runs[inside]
-    order = np.lexsort((hashes, found_rows))
-    found_rows, hashes = found_rows[order], hashes[order]
-    new = np.ones(len(hashes), dtype=np.bool_)
-    new[1:] = (hashes[1:] != hashes[:-1]) | (found_rows[1:] != found_rows[:-1])
-    return Shingles(found_rows[new], hashes[new], words)
+        single = np.repeat(few, words[few])
+        places = np.concatenate([np.arange(last[row] - words[row], last[row]) for row in few])
+        rows, hashes = np.concatenate([rows, single]), np.concatenate([hashes, mix(units[places])])
+    return Shingles(rows, hashes, words)
 
 
 def levels(words: Ints, kept: int) -> Ints:
@@ -93,77 +106,86 @@ def bound(level: Ints) -> Hashes:
 
 def mix(values: Hashes) -> Hashes:
     """The finalizer of splitmix64: spreads any input evenly over 64 bits."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    values = values ^ (values >> np.uint64(30))
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return values
 
 
 def _folded(text: str) -> bytes:
+    """UTF-8 in which only ASCII letters and signs still have to be made alike."""
     if text.isascii():
-        return text.lower().encode()
+        return text.encode()
     if not unicodedata.is_normalized("NFKC", text):
-        text = unicodedata.normalize("NFKC", text)
+        for sign in _FULL_WIDTH_SIGNS:  # the usual reason, and cheaper so
+            text = text.replace(sign, " ")
+        if not unicodedata.is_normalized("NFKC", text):
+            text = unicodedata.normalize("NFKC", text)
     return text.casefold().encode("utf-8", "surrogatepass")
 
 
 def _units(data: _Bytes) -> tuple[Hashes, Ints]:
     """Hash and start of each word."""
-    inside = _CLASS[data]
-    wide = np.zeros(0, dtype=np.int64)
-    if len(data) and int(data.max()) >= _LATIN_SIGNS:
-        wide = _mark_signs(data, inside)
+    starts, ends = _spans(data)
+    lengths = ends - starts
+    pieces: Hashes = np.ndarray((len(data) - _PIECE + 1,), "<u8", data, strides=(1,))  # 8 bytes from each place on
+    units = pieces[starts] & _MASKS[np.minimum(lengths, _PIECE)]
+    offset, rest = _PIECE, np.flatnonzero(lengths > _PIECE)
+    while len(rest) and offset < _LONGEST:
+        units[rest] = mix(units[rest]) + (pieces[starts[rest] + offset] & _MASKS[np.minimum(lengths[rest] - offset, 8)])
+        offset += _PIECE
+        rest = rest[lengths[rest] > offset]
+    for word in rest.tolist():
+        digest = blake2b(data[starts[word] : ends[word]], digest_size=_PIECE).digest()
+        units[word] = int.from_bytes(digest, "little")
+    units *= _SPREAD
+    units ^= units >> np.uint64(32)
+    return units, starts
+
+
+def _spans(data: _Bytes) -> tuple[Ints, Ints]:
+    """Start and end of each word; the data begin and end with a space."""
+    inside = data != _SPACE
+    high = np.flatnonzero(data >= _LATIN_SIGNS)
+    wide = _mark_signs(data, inside, high) if len(high) else high
+    if not len(wide):
+        edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+        return edges[::2], edges[1::2]
     first = inside.copy()
     first[1:] &= ~inside[:-1]
-    if len(wide):
-        first[wide] = True
-        behind = wide + 3
-        behind = behind[behind < len(data)]
-        first[behind] = inside[behind]
-    starts = np.flatnonzero(first)
-    last = inside.copy()
-    last[:-1] &= ~inside[1:] | first[1:]
-    ends = np.flatnonzero(last) + 1
-    powers, inverses = _powers(1 << max(16, len(data).bit_length()))
-    sums = np.zeros(len(data) + 1, dtype=np.uint64)
-    np.cumsum(_VALUE[data] * powers[: len(data)], out=sums[1:])
-    return mix((sums[ends] - sums[starts]) * inverses[starts]), starts.astype(np.int64)
+    first[wide] = True
+    first[wide + 3] = inside[wide + 3]
+    behind = inside[:-1] & (~inside[1:] | first[1:])
+    return np.flatnonzero(first), np.flatnonzero(behind) + 1
 
 
-def _mark_signs(data: _Bytes, inside: _Flags) -> Ints:
-    """Take signs beyond ASCII out of the words; where the characters start that are words by themselves."""
-    here, following = data[:-1], data[1:]
-    for place, length in (
-        (np.flatnonzero(data == _LATIN_SIGNS), 2),
-        (np.flatnonzero(data == _SIGNS), 3),
-        (np.flatnonzero((here == _CJK_SIGNS[0]) & (following == _CJK_SIGNS[1])), 3),
-        (np.flatnonzero((here == _EMOJI[0]) & (following == _EMOJI[1])), 4),
+def _mark_signs(data: _Bytes, inside: NDArray[np.bool_], high: Ints) -> Ints:
+    """Take signs beyond ASCII out of the words; where the characters start that are words by themselves.
+
+    Args:
+        data: UTF-8.
+        inside: Whether a byte is part of a word; changed.
+        high: Where characters beyond ASCII start.
+    """
+    lead, following = data[high], data[high + 1]
+    for found, length in (
+        (lead == _LATIN_SIGNS, 2),
+        (lead == _SIGNS, 3),
+        ((lead == _CJK_SIGNS[0]) & (following == _CJK_SIGNS[1]), 3),
+        ((lead == _EMOJI[0]) & (following == _EMOJI[1]), 4),
     ):
+        place = high[found]
         for offset in range(length):
-            inside[np.minimum(place + offset, len(data) - 1)] = False
-    wide = np.flatnonzero((data >= _WIDE[0]) & (data <= _WIDE[1]) & inside)
-    return wide.astype(np.int64)
+            inside[place + offset] = False
+    return high[(lead >= _WIDE[0]) & (lead <= _WIDE[1]) & inside[high]]
 
 
-def _classes() -> _Flags:
-    table = np.zeros(256, dtype=np.bool_)
-    for low, high in ((0x30, 0x39), (0x41, 0x5A), (0x61, 0x7A), (0x80, 0xFF)):
-        table[low : high + 1] = True
-    return table
+def _simple() -> bytes:
+    """What each byte becomes: ASCII letters small, ASCII signs a space, others stay."""
+    return bytes(value if value >= _HIGH or chr(value).isalnum() else _SPACE for value in bytes(range(256)).lower())
 
 
-_CLASS: Final = _classes()
-_VALUE: Final = mix(np.arange(1, 257, dtype=np.uint64) * _STEP)
-
-
-@lru_cache(maxsize=2)
-def _powers(size: int) -> tuple[Hashes, Hashes]:
-    """Powers of an odd number modulo 2^64, and their inverses: a word's hash doesn't depend on where it stands."""
-    step = int(_STEP)
-    inverse = pow(step, -1, 1 << 64)
-
-    def grown(factor: int) -> Hashes:
-        values = np.ones(size, dtype=np.uint64)
-        values[1:] = np.uint64(factor)
-        return np.cumprod(values, dtype=np.uint64)
-
-    return grown(step), grown(inverse)
+_SIMPLE: Final = _simple()
+_MASKS: Final = np.array([(1 << 8 * length) - 1 for length in range(_PIECE + 1)], dtype=np.uint64)
