@@ -52,10 +52,12 @@ class ModelReference:
 def provider_of_job(job_id: str) -> str | None:
     """The provider that a job id's form tells, or None.
 
-    `projects/…/tuningJobs/…` is vertex, `ftjob-local-…` local, other `ftjob-…` openai.
+    `projects/…/tuningJobs/…` is vertex, `ftjob-local-…` local, `ftjob-huggingface-…` huggingface, other `ftjob-…`
+    openai.
     """
     if job_id.startswith("projects/"):
         return "vertex"
-    if job_id.startswith("ftjob-local-"):
-        return "local"
+    for own in ("local", "huggingface"):
+        if job_id.startswith(f"ftjob-{own}-"):
+            return own
     return "openai" if job_id.startswith("ftjob-") else None

@@ -117,11 +117,13 @@ class Catalog:
         provider: The provider's name.
         models: In the file's order.
         notes: Facts about the provider as a whole, with their dates.
+        others: What holds for a model that isn't listed, where the provider takes any.
     """
 
     provider: str
     models: tuple[BaseModel, ...] = ()
     notes: tuple[str, ...] = ()
+    others: BaseModel | None = attrs.field(default=None, repr=False)
 
     def tunable(self, on: date | None = None) -> tuple[BaseModel, ...]:
         """Base models that take jobs on a day (today in UTC by default)."""
@@ -136,7 +138,10 @@ class Catalog:
     def find(self, model: str) -> BaseModel | None:
         """The entry for a model's name, a tuned model's base included; None when the catalog doesn't know it."""
         name = base_name(model.removeprefix(f"{self.provider}:"))
-        return next((entry for entry in self.models if entry.name == name), None)
+        listed = next((entry for entry in self.models if entry.name == name), None)
+        if listed is None and self.others is not None:
+            return attrs.evolve(self.others, id=f"{self.provider}:{name}")
+        return listed
 
     def get(self, model: str) -> BaseModel:
         """Like `find`, but a model that isn't there is an error.
@@ -183,9 +188,10 @@ def parse_catalog(provider: str, text: str, *, origin: str) -> Catalog:
     try:
         document = tomllib.loads(text)
         models = tuple(_model(provider, entry) for entry in document.get("models", []))
+        others = _model(provider, {"id": ""} | document["others"]) if "others" in document else None
     except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
         raise UsageError(f"catalog file {origin}: {error}") from error
-    return Catalog(provider=provider, models=models, notes=tuple(document.get("notes", ())))
+    return Catalog(provider=provider, models=models, notes=tuple(document.get("notes", ())), others=others)
 
 
 def _model(provider: str, entry: JsonObject) -> BaseModel:
@@ -204,4 +210,9 @@ def _model(provider: str, entry: JsonObject) -> BaseModel:
 def _overlay(under: Catalog, over: Catalog) -> Catalog:
     replaced = {model.id: model for model in over.models}
     kept = tuple(replaced.pop(model.id, model) for model in under.models)
-    return attrs.evolve(under, models=kept + tuple(replaced.values()), notes=under.notes + over.notes)
+    return attrs.evolve(
+        under,
+        models=kept + tuple(replaced.values()),
+        notes=under.notes + over.notes,
+        others=over.others or under.others,
+    )

@@ -193,9 +193,8 @@ class DetachedTrainer(ABC):
             return None
         folder = self.store.place(named[0]) if named else None
         if folder is not None and named is not None and folder.exists:
-            whole = folder.state().status == SUCCEEDED
             steps = [checkpoint.step for checkpoint in folder.checkpoints()]
-            step = named[1] if named[1] is not None else steps[-1] if whole and steps else None
+            step = named[1] if named[1] is not None else folder.model_step()
             if step in steps and model == self.store.kind.tuned_model(folder.record(), named[1]):
                 return folder, step
         known = ", ".join(self.store.tuned_models()) or "none"

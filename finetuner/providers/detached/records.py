@@ -70,6 +70,7 @@ class JobState:
         hyperparameters: What is used, once the data is known.
         trained_tokens: Tokens of the training file times the epochs, once it succeeded.
         failure: Why it failed.
+        model_step: The step that is the job's model; None for the last one.
     """
 
     status: JobStatus = VALIDATING
@@ -83,6 +84,7 @@ class JobState:
     hyperparameters: Mapping[str, Json] | None = None
     trained_tokens: int | None = None
     failure: JobFailure | None = None
+    model_step: int | None = None
 
 
 def same_training(first: JobRequest, second: JobRequest) -> bool:

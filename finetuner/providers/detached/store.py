@@ -36,7 +36,7 @@ from finetuner.providers.detached.records import (
     event_id,
     snapshot,
 )
-from finetuner.providers.ports import TERMINAL, Checkpoint, JobEvent, JobSnapshot
+from finetuner.providers.ports import SUCCEEDED, TERMINAL, Checkpoint, JobEvent, JobSnapshot
 
 T = TypeVar("T")
 
@@ -212,6 +212,14 @@ class JobFolder:
         found = [_read(path, Checkpoint) for path in (self.path / "checkpoints").glob("*/checkpoint.json")]
         return tuple(sorted(found, key=lambda checkpoint: checkpoint.step))
 
+    def model_step(self) -> int | None:
+        """The step that is the job's model, once it succeeded."""
+        state = self.state()
+        if state.status != SUCCEEDED:
+            return None
+        steps = [checkpoint.step for checkpoint in self.checkpoints()]
+        return state.model_step if state.model_step in steps else (steps[-1] if steps else None)
+
 
 @attrs.frozen
 class Store:
@@ -254,7 +262,7 @@ class Store:
     def tuned_models(self) -> Iterator[str]:
         """Names of tuned models that answer, newest first."""
         for folder in self.jobs():
-            if folder.written_state().status == "succeeded":
+            if folder.written_state().status == SUCCEEDED:
                 yield self.kind.tuned_model(folder.record())
 
     def _safe(self, name: str, what: str) -> str:
