@@ -21,11 +21,17 @@ QuickLook = Callable[[bytes], bool]
 
 _SPACE: Final = ord(" ")
 _AFTER_FIRST_KEY: Final = len('{"messages":')
-_WHITE_BEYOND_ASCII: Final = (b"\xc2", b"\xe1", b"\xe2", b"\xe3\x80")  # how its UTF-8 starts; other signs' too
+_QUOTE: Final = ord('"')
+_WHITE_BEYOND_ASCII: Final = b"\xc2\xe1\xe2\xe3"  # how its UTF-8 starts; other signs' too
+_VISIBLE: Final = frozenset(
+    bytes((_QUOTE, byte)) for byte in range(_SPACE + 1, 0xF5) if byte not in b'"\\\x7f' + _WHITE_BEYOND_ASCII
+)
+"""How a text starts whose first character surely isn't white space."""
+_VISIBLE_ESCAPED: Final = (b'"\\"', b'"\\\\', b'"\\/')
+
 _FAILURES: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _Scalar = str | int | float | bool | None
-_Metadata = dict[str, _Scalar]
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -36,7 +42,7 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 class _Chat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     messages: Annotated[list[_Message], msgspec.Meta(min_length=2)]
-    metadata: msgspec.Raw | UnsetType = UNSET
+    metadata: dict[str, _Scalar] | UnsetType = UNSET
 
 
 class _Said(msgspec.Struct, gc=False):
@@ -69,12 +75,11 @@ class _Contents(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 _chat: Final = msgspec.json.Decoder(_Chat).decode
 _said_chat: Final = msgspec.json.Decoder(_SaidChat).decode
-_metadata: Final = msgspec.json.Decoder(_Metadata).decode
 _contents: Final = msgspec.json.Decoder(_Contents).decode
 
 
 @lru_cache(maxsize=256)
-def _layout(wide: bool, *roles: str) -> tuple[bytes, ...]:
+def _layout(wide: bool, roles: tuple[str, ...]) -> tuple[tuple[bytes, int], ...]:
     """What stands before each text of a chat, as `json.dumps` writes it, and after the last one.
 
     Args:
@@ -82,7 +87,8 @@ def _layout(wide: bool, *roles: str) -> tuple[bytes, ...]:
         roles: Who speaks.
 
     Returns:
-        A piece for each role, and two for the end: without and with metadata. Nothing where the order is wrong.
+        A piece with its length for each role, and two for the end: without metadata, and with it up to its first byte.
+        Nothing where the order is wrong.
     """
     system = "system" in roles[1:] or "developer" in roles[1:]
     if system or "user" not in roles or roles[-1] != "assistant":
@@ -90,7 +96,8 @@ def _layout(wide: bool, *roles: str) -> tuple[bytes, ...]:
     comma, colon = (", ", ": ") if wide else (",", ":")
     opened = [f'{{"role"{colon}"{role}"{comma}"content"{colon}' for role in roles]
     first, later = f'{{"messages"{colon}[{opened[0]}', (f"}}{comma}{text}" for text in opened[1:])
-    return tuple(text.encode() for text in (first, *later, "}]}", f'}}]{comma}"metadata"{colon}'))
+    texts = (first, *later, "}]}", f'}}]{comma}"metadata"{colon}')
+    return tuple((text.encode(), len(text)) for text in texts)
 
 
 def chat(line: bytes) -> bool:
@@ -142,46 +149,35 @@ def contents(line: bytes) -> bool:
 
 def _is_clean(found: _Chat, line: bytes) -> bool:
     messages, metadata = found.messages, found.metadata
-    layout = _layout(line[_AFTER_FIRST_KEY] == _SPACE, *[message.role for message in messages])
-    if not layout or (metadata is not UNSET and not _has_single_keys(metadata)):
+    layout = _layout(line[_AFTER_FIRST_KEY] == _SPACE, tuple([message.role for message in messages]))
+    if not layout:
         return False
+    texts = [message.content for message in messages]
     pieces: list[bytes | msgspec.Raw] = []
     place = 0
-    for message, before in zip(messages, layout, strict=False):  # two more pieces are for the end
-        content = message.content
-        place += len(before)
+    for (before, length), text in zip(layout, texts, strict=False):  # two more pieces are for the end
+        place += length
         # Where the line isn't laid out so, this looks at some other place, and the comparison below fails.
-        if not _starts_visibly(line[place : place + 3]) and not _says_something(content):
+        seen = line[place : place + 2] in _VISIBLE or line.startswith(_VISIBLE_ESCAPED, place)
+        if not seen and not _says_something(text):
             return False
-        place += len(content)
-        pieces += (before, content)
-    pieces += layout[-2:-1] if metadata is UNSET else (layout[-1], metadata, b"}")
-    if b"".join(pieces) == line:
+        place += len(text)
+        pieces += before, text
+    after, length = layout[-2 if metadata is UNSET else -1]
+    pieces.append(after)
+    as_written = b"".join(pieces)
+    if metadata is UNSET:
+        if as_written == line:
+            return True
+    # Every key has a colon, a repeated one too; text may hold more.
+    elif line.startswith(as_written) and line.count(b":", place + length) == len(metadata):
         return True
-    return count_key_ends(line) == _keys(found) and all(_says_something(message.content) for message in messages)
+    return count_key_ends(line) == _keys(found) and all(map(_says_something, texts))
 
 
 def _keys(found: _Chat) -> int:
-    metadata = 0 if found.metadata is UNSET else 1 + len(_metadata(found.metadata))
+    metadata = 0 if found.metadata is UNSET else 1 + len(found.metadata)
     return 1 + metadata + sum(2 if message.name is UNSET else 3 for message in found.messages)
-
-
-def _has_single_keys(metadata: msgspec.Raw) -> bool:
-    text = bytes(metadata)
-    keys = len(_metadata(text))
-    # Every key has a colon, a repeated one too; text may hold more.
-    return text.count(b":") == keys or count_key_ends(text) == keys
-
-
-@lru_cache(maxsize=4096)
-def _starts_visibly(start: bytes) -> bool:
-    """Whether three bytes open a text whose first character is no white space."""
-    if len(start) < 3 or start[0] != ord('"'):  # noqa: PLR2004  # as the docstring says
-        return False
-    first = start[1:]
-    if first[0] < 0x80:  # noqa: PLR2004  # ASCII
-        return first in (b'\\"', b"\\\\") or (first[0] > _SPACE and first[0] not in b'"\\\x7f')
-    return not first.startswith(_WHITE_BEYOND_ASCII)
 
 
 def _says_something(raw: msgspec.Raw) -> bool:
