@@ -168,6 +168,39 @@ def drift(
         raise typer.Exit(1)
 
 
+def evaluate(
+    name: Named,
+    file: Annotated[str, typer.Argument(help="Fresh requests with their right answers.")],
+    *,
+    training: Annotated[
+        str | None, typer.Option("--training", help="Data that the model was made from, for labels that are new.")
+    ] = None,
+    max_usd: Annotated[float | None, typer.Option("--max-usd", min=0.0, help="USD that both may cost.")] = None,
+    format: Format = "auto",
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate both models on fresh rows, and tell what changed; exit status 1 when quality fell."""
+    from finetuner.data.dataset import Dataset
+
+    fresh = Dataset.load(file, format=format)
+    known = () if training is None else Dataset.load(training, format=format)
+    labels = {example.label for example in known}
+    found = _monitor(name, workspace).reevaluate(fresh, known_labels=labels, max_usd=max_usd)
+    output.result(str(found), {**output.plain(found), "fell": found.fell}, as_json=as_json)
+    if found.fell:
+        raise typer.Exit(1)
+
+
+def recommend(name: Named, workspace: Place = None, as_json: AsJson = False) -> None:
+    """Tell whether to train again: yes, no, or not enough data, with the evidence; exit status 1 for a yes."""
+    found = _monitor(name, workspace).recommendation()
+    value = {"answer": found.answer, "reasons": found.reasons, "signals": found.signals}
+    output.result(str(found), value, as_json=as_json)
+    if found.answer == "yes":
+        raise typer.Exit(1)
+
+
 def retirements(
     name: Named,
     soon_days: Annotated[int, typer.Option(min=0, help="How many days left are urgent.")] = 90,
@@ -257,7 +290,14 @@ def checklist(
 ROLLOUT: Final[tuple[Callable[..., None], ...]] = (start, shadow, ramp, report, decide, watch, rollback, promote)
 """`fine-tuner-cc rollout …`."""
 
-MONITOR: Final[tuple[Callable[..., None], ...]] = (sample, drift, retirements, export)
+MONITOR: Final[tuple[Callable[..., None], ...]] = (
+    sample,
+    drift,
+    evaluate,
+    recommend,
+    retirements,
+    export,
+)
 """`fine-tuner-cc monitor …`."""
 
 

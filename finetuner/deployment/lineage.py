@@ -16,6 +16,7 @@ from finetuner.deployment.links import (
     RolloutLink,
 )
 from finetuner.deployment.rollout import Rollout
+from finetuner.deployment.wording import figures
 from finetuner.errors import ProviderError, UnknownNameError
 from finetuner.providers.ports import JobSnapshot
 from finetuner.records.evaluations import EvaluationRecord, EvaluationRecords
@@ -203,6 +204,13 @@ def _drift_summary(body: Json) -> str:
     return f"{body['state'].replace('_', ' ')}{f': {named}' if named else ''}"
 
 
+def _evaluated(body: Json) -> str:
+    look = body["look"]
+    shown = look["difference"]
+    told = figures(f"{look['metric']} difference", shown["value"], shown["low"], shown["high"], shown["n"])
+    return f"fresh rows {look['dataset'][:12]}: {told}: {look['verdict']}"
+
+
 _SUMMARIES: Mapping[str, Callable[[Json], str]] = {
     "create": lambda body: f"{body['tuned']} may replace {body['base']}",
     "shadow": lambda body: f"shadow {body['shadow_rate']:.0%} of base's requests",
@@ -213,4 +221,6 @@ _SUMMARIES: Mapping[str, Callable[[Json], str]] = {
     "rollback": lambda body: f"all units on base: {body['reason']}",
     "sample": lambda body: f"{body['requests']} of {body['served']} answers of {body['week']} for people",
     "drift": _drift_summary,
+    "evaluate": _evaluated,
+    "recommend": lambda body: f"train again: {body['answer']}",
 }

@@ -1,20 +1,30 @@
-"""Life after the rollout: a weekly sample for people, drift, retirement dates, and whether to train again."""
+"""Life after the rollout: a weekly sample, drift, fresh evaluations, retirement dates, and whether to train again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Unpack
 
 import attrs
 
+from finetuner._core import codec
 from finetuner._core.hashing import unit_interval
 from finetuner.data.examples import Example
-from finetuner.deployment import drift, observations
+from finetuner.deployment import drift, observations, reevaluation, retraining
 from finetuner.deployment.drift import DriftReport, Traffic
 from finetuner.deployment.observations import Observation
+from finetuner.deployment.reevaluation import Reevaluation
 from finetuner.deployment.retirement import SOON_DAYS, Retirement, retirements
+from finetuner.deployment.retraining import Recommendation
 from finetuner.deployment.rollout import Rollout
 from finetuner.deployment.state import Arm
 from finetuner.errors import UsageError
-from finetuner.records.jobs import JobRecords
+from finetuner.evaluation.comparison import compare
+from finetuner.evaluation.ports import LabeledData
+from finetuner.evaluation.session import EvaluateOptions
+from finetuner.providers.model import Model
+from finetuner.providers.reference import ModelReference
+from finetuner.providers.registry import connect
+from finetuner.records.jobs import JobRecord, JobRecords
 
 _WEEK_DAYS = 7
 _DAY_SECONDS = 86_400.0
@@ -123,8 +133,64 @@ class Monitor:
             One verdict for each feature that both sides have; too few values are `insufficient_data`.
         """
         report = self._compared(reference, recent, days)
-        self.rollout.note("drift", {"state": report.state, "features": list(report.drifted)})
+        self.rollout.note("drift", {"state": report.state, "features": list(report.drifted), "days": days})
         return report
+
+    def reevaluate(
+        self,
+        fresh: LabeledData,
+        *,
+        known_labels: Collection[str] = (),
+        base: Model | None = None,
+        tuned: Model | None = None,
+        **options: Unpack[EvaluateOptions],
+    ) -> Reevaluation:
+        """How both models do on fresh rows, and what changed since the last time; kept in journal and audit.
+
+        Args:
+            fresh: Requests with their right answers that no look at this rollout has seen.
+            known_labels: Labels that the model was made for; by default those of the oldest look.
+            base: The rollout's base, where its provider needs more than its environment's settings.
+            tuned: Likewise.
+            **options: As for `finetuner.compare`.
+
+        Raises:
+            UsageError: The rows were looked at before, or no row has an answer of both models.
+            LeakError: The model was trained on some of the rows.
+            FinetunerError: As `finetuner.compare`.
+        """
+        rollout, state = self.rollout, self.rollout.state
+        audit = rollout.audit
+        reevaluation.require_fresh(fresh.fingerprint, audit)
+        first = reevaluation.before_rollout(rollout.journal, state.base, state.tuned)
+        options["journal"] = rollout.journal
+        pair = (base or self._model(state.base), tuned or self._model(state.tuned))
+        look = reevaluation.looked(compare(*pair, fresh, **options), rollout.clock.now())
+        earlier = reevaluation.kept(audit)
+        made = reevaluation.against(look, earlier, first, margin=state.gates.quality_margin, known=known_labels)
+        rollout.note(reevaluation.KIND, codec.unstructure(made))
+        return made
+
+    def recommendation(self, *, on: date | None = None) -> Recommendation:
+        """Whether to train again: yes, no, or not enough data to tell, with the evidence; kept in the audit.
+
+        Args:
+            on: The day from which a retiring model's days are counted; today in UTC by default.
+        """
+        state, now = self.rollout.state, self.rollout.clock.now()
+        audit, job = self.rollout.audit, self._job
+        provider, _, model = (state.base if job is None else self._base(job)).partition(":")
+        train = f"fine-tuner-cc create FILE --provider {provider} --model {model}"
+        made = Recommendation(
+            (
+                retraining.drift_signal(audit, now, train=train),
+                *retraining.evaluation_signals(audit, now, train=train),
+                retraining.feedback_signal(self._events(), now, state.gates, train=train),
+                retraining.retirement_signal(self.retirements(on=on)),
+            )
+        )
+        self.rollout.note(retraining.KIND, codec.unstructure(made) | {"answer": made.answer})
+        return made
 
     def retirements(self, *, on: date | None = None, soon_days: int = SOON_DAYS) -> tuple[Retirement, ...]:
         """Until when the tuned model, its base and the rollback target answer, the most urgent first.
@@ -134,12 +200,24 @@ class Monitor:
             soon_days: How many days left are urgent.
         """
         state = self.rollout.state
-        job = JobRecords(self.rollout.journal).by_model(state.tuned)
+        job = self._job
         models = {"tuned": state.tuned, "rollback": state.base}
         bases: dict[str, str] = {}
         if job is not None:
-            bases[state.tuned] = models["base"] = f"{job.provider}:{job.request.model}"
+            bases[state.tuned] = models["base"] = self._base(job)
         return retirements(models, bases=bases, job=None if job is None else job.job_id, on=on, soon_days=soon_days)
+
+    def _model(self, name: str) -> Model:
+        reference = ModelReference.parse(name)
+        return Model(reference, provider=connect(reference.provider, workspace=self.rollout.journal.workspace))
+
+    @property
+    def _job(self) -> JobRecord | None:
+        return JobRecords(self.rollout.journal).by_model(self.rollout.state.tuned)
+
+    @staticmethod
+    def _base(job: JobRecord) -> str:
+        return f"{job.provider}:{job.request.model}"
 
     def _compared(
         self, reference: Iterable[Example] | None, recent: Iterable[Example] | None, days: int
@@ -158,7 +236,7 @@ class Monitor:
 
 
 def monitor(rollout: Rollout) -> Monitor:
-    """Watch a rollout: weekly sample, drift, retirement dates."""
+    """Watch a rollout: weekly sample, drift, fresh evaluations, retirement dates, whether to train again."""
     return Monitor(rollout)
 
 

@@ -58,6 +58,27 @@ def test_monitoring_writes_a_sample_and_tells_dates_and_drift(shell, job, traini
     assert {each["role"] for each in shell.json} == {"tuned", "base", "rollback"}
 
 
+def test_fresh_rows_are_evaluated_and_a_recommendation_says_what_is_missing(shell, job, training, tmp_path):
+    shell("rollout", "start", "tickets", "--base", "local:ngram-small", "--tuned", job)
+    assert shell("monitor", "recommend", "tickets") == 0
+    assert shell.out.startswith("train again: not enough data\n- drift: not enough data")
+    assert "run: fine-tuner-cc monitor evaluate tickets FILE" in shell.out
+    assert shell("monitor", "evaluate", "tickets", training) == 1, "the model was trained on these"
+    fresh = tmp_path / "fresh.jsonl"
+    lines = training.read_text("utf-8").replace("my ", "since today my ").splitlines()
+    renamed = [line.replace('"login"', '"sign-in"') for line in lines]
+    fresh.write_text("\n".join(renamed), "utf-8")
+    assert shell("monitor", "evaluate", "tickets", fresh, "--training", training, "--json") == 0
+    assert shell.json["new_labels"] == {"sign-in": 20}
+    assert shell.json["look"]["verdict"] == "better"
+    assert shell.json["fell"] is False
+    assert shell("monitor", "evaluate", "tickets", fresh) == 2
+    assert "give fresh ones" in shell.err
+    assert shell("monitor", "recommend", "tickets", "--json") == 1
+    assert shell.json["answer"] == "yes"
+    assert shell.json["reasons"] == ["labels: new: sign-in (20 rows)"]
+
+
 def test_the_card_is_printed_or_written_and_documents_the_way_back(shell, job, tmp_path):
     shell("rollout", "start", "tickets", "--base", "local:ngram-small", "--tuned", job)
     assert shell("card", job) == 0

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import finetuner as ft
+from finetuner.deployment import reevaluation
 from finetuner.deployment.observations import Observation
 from finetuner.deployment.rollout import Rollout
-from finetuner.errors import UsageError
+from finetuner.errors import LeakError, UsageError
 from finetuner.testing.clock import FakeClock
 
 MONDAY = date(2027, 1, 11)
@@ -79,7 +80,7 @@ def test_this_week_is_held_against_the_weeks_before(rollout: Rollout, serve) -> 
     serve(rollout, [*traffic(600, days_ago=20), *traffic(400, latency=3.0)])
     report = ft.monitor(rollout).drift()
     assert report.drifted == ("latency",)
-    assert rollout.audit[-1].body == {"state": "drift", "features": ["latency"]}
+    assert rollout.audit[-1].body == {"state": "drift", "features": ["latency"], "days": 7}
 
 
 def test_what_is_asked_now_is_held_against_the_training_data(story) -> None:
@@ -98,3 +99,25 @@ def test_retirements_name_the_tuned_model_its_base_and_the_way_back(story) -> No
     assert set(found) == {"tuned", "base", "rollback"}
     assert found["tuned"].model == str(story.job.model.reference)
     assert all(each.urgency == "none announced" for each in found.values())
+
+
+def test_fresh_rows_are_evaluated_once_and_held_against_the_look_before(story, requests_numbered) -> None:
+    watch = ft.monitor(story.rollout)
+    fresh = requests_numbered(range(200, 260))
+    first = watch.reevaluate(fresh)
+    assert first.before is not None, "the comparison before the rollout stands for a first look"
+    assert first.before.dataset == story.test.fingerprint
+    assert first.change is not None
+    assert first.change.low <= first.look.tuned.value - first.before.tuned.value <= first.change.high
+    assert story.rollout.audit[-1].kind == "evaluate"
+    assert reevaluation.kept(story.rollout.audit) == (first,)
+    second = watch.reevaluate(requests_numbered(range(300, 360)))
+    assert second.before == first.look
+    with pytest.raises(UsageError, match="fresh ones"):
+        watch.reevaluate(fresh)
+    with pytest.raises(LeakError):
+        watch.reevaluate(story.train)
+    told = watch.recommendation()
+    assert story.rollout.audit[-1].body["answer"] == told.answer
+    assert {signal.name for signal in told.signals} == {"drift", "quality", "labels", "feedback", "retirement"}
+    assert f"--provider local --model {story.job.base.reference.model}" in str(told) or told.answer != "yes"
