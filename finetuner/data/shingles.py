@@ -13,6 +13,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
+from finetuner.data.text import SIMPLE
+
 Hashes = NDArray[np.uint64]
 Ints = NDArray[np.int64]
 _Bytes = NDArray[np.uint8]
@@ -21,15 +23,13 @@ WORDS: Final = 5
 """In a run."""
 
 _SPACE: Final = 0x20
-_HIGH: Final = 0x80
 _LATIN_SIGNS: Final = 0xC2  # first byte of U+0080 to U+00BF
 _SIGNS: Final = 0xE2  # of U+2000 to U+2FFF: quotation marks, dashes, arrows
 _EMOJI: Final = (0xF0, 0x9F)
 _CJK_SIGNS: Final = (0xE3, 0x80)
 _WIDE: Final = (0xE3, 0xED)  # first bytes of characters that are words by themselves
-_FULL_WIDTH_SIGNS: Final = "，。！？：；（）…"  # noqa: RUF001  # they are meant
+_FULL_WIDTH_SIGNS: Final = "，。！？：；（）…"
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
-_SPREAD: Final = np.uint64(0xD6E8FEB86659FD93)
 _ALL: Final = np.uint64(0xFFFFFFFFFFFFFFFF)
 _PIECE: Final = 8  # bytes that are hashed at once
 _END: Final = b" " * _PIECE  # so that 8 bytes follow each place of a word
@@ -71,27 +71,39 @@ def shingles(texts: Sequence[str], kept: int | None = None, width: int = WORDS) 
 def runs(texts: Sequence[str], kept: int | None = None, width: int = WORDS) -> Shingles:
     """As `shingles`, but each text's runs in no order, and as often as the text has them."""
     parts = [_folded(text) for text in texts]
-    data = np.frombuffer(b" ".join((b"", *parts, _END)).translate(_SIMPLE), dtype=np.uint8)
+    data = np.frombuffer(b" ".join((b"", *parts, _END)).translate(SIMPLE), dtype=np.uint8)
     units, starts = _units(data)
     last = np.searchsorted(starts, np.cumsum([len(part) + 1 for part in parts], dtype=np.int64) + 1).astype(np.int64)
     words = np.diff(last, prepend=0)
-    hashes = np.zeros(max(0, len(units) - width + 1), dtype=np.uint64)
-    for offset in range(width):
+    hashes = units[: max(0, len(units) - width + 1)].copy()
+    for offset in range(1, width):
         hashes *= _STEP
         hashes += units[offset : offset + len(hashes)]
-    hashes = mix(hashes)
-    bounds = bound(levels(words, kept)) if kept is not None else np.full(len(texts), _ALL, dtype=np.uint64)
-    places = np.flatnonzero(hashes <= bounds.max(initial=0))
-    rows = np.searchsorted(last, places, side="right").astype(np.int64)
-    hashes = hashes[places]
-    inside = (places + width <= last[rows]) & (hashes <= bounds[rows])
-    rows, hashes = rows[inside], hashes[inside]
+    rows, hashes = inside(mix(hashes), last, width, words, kept)
     few = np.flatnonzero((words < width) & (words > 0))
     if len(few):
         single = np.repeat(few, words[few])
         places = np.concatenate([np.arange(last[row] - words[row], last[row]) for row in few])
         rows, hashes = np.concatenate([rows, single]), np.concatenate([hashes, mix(units[places])])
     return Shingles(rows, hashes, words)
+
+
+def inside(hashes: Hashes, last: Ints, width: int, counts: Ints, kept: int | None) -> tuple[Ints, Hashes]:
+    """Row and hash of the runs that lie inside one text and below the bound of its level.
+
+    Args:
+        hashes: One for each unit from which a run starts.
+        last: Where each text's units end, shape `(n_texts,)`.
+        width: Units in a run.
+        counts: From which each text's level follows.
+        kept: How many runs of each text to keep at least; all where None.
+    """
+    bounds = np.full(len(last), _ALL) if kept is None else bound(levels(counts, kept))
+    places = np.flatnonzero(hashes <= bounds.max(initial=0))
+    rows = np.searchsorted(last, places, side="right").astype(np.int64)
+    hashes = hashes[places]
+    own = (places + width <= last[rows]) & (hashes <= bounds[rows])
+    return rows[own], hashes[own]
 
 
 def levels(words: Ints, kept: int) -> Ints:
@@ -138,10 +150,8 @@ def _units(data: _Bytes) -> tuple[Hashes, Ints]:
         offset += _PIECE
         rest = rest[lengths[rest] > offset]
     for word in rest.tolist():
-        digest = blake2b(data[starts[word] : ends[word]], digest_size=_PIECE).digest()
+        digest = blake2b(data[starts[word] : ends[word]].tobytes(), digest_size=_PIECE).digest()
         units[word] = int.from_bytes(digest, "little")
-    units *= _SPREAD
-    units ^= units >> np.uint64(32)
     return units, starts
 
 
@@ -182,10 +192,4 @@ def _mark_signs(data: _Bytes, inside: NDArray[np.bool_], high: Ints) -> Ints:
     return high[(lead >= _WIDE[0]) & (lead <= _WIDE[1]) & inside[high]]
 
 
-def _simple() -> bytes:
-    """What each byte becomes: ASCII letters small, ASCII signs a space, others stay."""
-    return bytes(value if value >= _HIGH or chr(value).isalnum() else _SPACE for value in bytes(range(256)).lower())
-
-
-_SIMPLE: Final = _simple()
 _MASKS: Final = np.array([(1 << 8 * length) - 1 for length in range(_PIECE + 1)], dtype=np.uint64)
