@@ -20,12 +20,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status. An error is one line on standard error; with `--debug` anywhere it is raised, with its trace.
     """
-    from finetuner.cli.app import app
-
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
-        app(args=[word for word in words if word != "--debug"], prog_name="finetuner")
+        from finetuner.cli.app import app  # takes long enough for an interrupt
+
+        app(args=[word for word in words if word != "--debug"], prog_name="fine-tuner-cc")
     except SystemExit as end:
         return _status(end.code)
     except KeyboardInterrupt:

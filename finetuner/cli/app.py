@@ -75,7 +75,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
 
 _GROUPS: Final[tuple[tuple[str, str, tuple[Callable[..., None], ...]], ...]] = (
     ("rollout", "Bring a tuned model to users step by step, and take it back at once.", deployment.ROLLOUT),
-    ("monitor", "Watch a rollout: weekly sample, drift, retirement dates.", deployment.MONITOR),
+    ("monitor", "Watch a rollout: weekly sample, drift, fresh evaluations, retirement dates.", deployment.MONITOR),
 )
 
 
@@ -106,6 +106,7 @@ def _interruptible(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **options)
         except KeyboardInterrupt:
+            output.advice("interrupted; the same command goes on, and a job that was started goes on by itself")
             raise typer.Exit(_INTERRUPTED) from None
 
     return run

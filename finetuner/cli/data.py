@@ -78,9 +78,13 @@ def convert(
 def _tell_lost_metadata(data: "Dataset", format: str) -> None:
     if format in ("finetuner", "plain"):
         return
-    keys = {key: None for example in data for key in example.metadata}
+    keys = {key for example in data for key in example.metadata if not _is_answer(key, example)}
     if keys:
         output.advice(f'{format} has no place for metadata; left out: {", ".join(sorted(keys))} ("finetuner" keeps it)')
+
+
+def _is_answer(key: str, example: "Example") -> bool:
+    return key == "label" and example.metadata[key] == example.completion
 
 
 def validate(

@@ -1,6 +1,7 @@
 """The only place that prints: results to standard output, progress and advice to standard error."""
 
 import json
+import math
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import attrs
-import numpy as np
 
 from finetuner._core.types import Json
 
@@ -74,8 +74,8 @@ def plain(value: Any) -> Json:
     fields: tuple[str, ...] | None = _public(cast("type[object]", type(value)))
     if fields is not None:
         return {name: plain(getattr(value, name)) for name in fields}
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
+    if callable(to_list := getattr(value, "tolist", None)):  # an array or number of numpy, which takes long to import
+        return plain(to_list())
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -90,7 +90,7 @@ def _public(cls: type[object]) -> tuple[str, ...] | None:
 
 
 def _leaf(value: Any) -> Json:
-    if isinstance(value, float) and not np.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, date):
         return value.isoformat()

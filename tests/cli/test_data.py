@@ -138,7 +138,13 @@ def test_convert_names_the_labels_in_the_prompt(shell, tmp_path):
         "role": "system",
         "content": "Classify the message. Answer with one of: card, refund.",
     }
-    assert "no place for metadata; left out: label" in shell.err
+    assert shell.err == ""
+
+
+def test_convert_tells_what_is_lost_and_a_label_that_is_the_answer_is_not(shell, tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label,channel\nwhere is my card,card,mail\n", "utf-8")
+    assert shell("convert", "rows.csv", "--to", "openai") == 0
+    assert shell.err == 'openai has no place for metadata; left out: channel ("finetuner" keeps it)\n'
 
 
 def test_convert_writes_toon_and_json_to_standard_output(shell, tmp_path):

@@ -25,6 +25,7 @@ def test_debug_raises_the_error(shell):
 def test_wrong_usage_is_2(shell):
     assert shell("validate") == 2
     assert shell("no-such-command") == 2
+    assert "Try 'fine-tuner-cc --help' for help." in shell.err  # the name under which the documentation knows it
 
 
 def test_an_interrupt_is_130(shell, monkeypatch):
@@ -33,6 +34,17 @@ def test_an_interrupt_is_130(shell, monkeypatch):
 
     monkeypatch.setattr("finetuner.data.dataset.Dataset.load", interrupted)
     assert shell("validate", "x.jsonl") == 130
+    assert shell.err.startswith("interrupted; ")
+    assert shell.err.count("\n") == 1
+
+
+def test_an_interrupt_while_the_commands_are_imported_is_130(monkeypatch):
+    class Interrupting:
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "finetuner.cli.app", Interrupting())
+    assert main(["validate", "x.jsonl"]) == 130
 
 
 def test_a_bug_is_one_line_too(shell, monkeypatch):
@@ -65,7 +77,7 @@ def test_models_lists_ids_as_json(shell):
 def test_help_of_the_program_needs_no_heavy_import():
     code = (
         "import sys; from finetuner.cli import main; status = main(['--help']); "
-        "heavy = {'openai', 'sqlalchemy', 'tiktoken'} & set(sys.modules); sys.exit(status or len(heavy))"
+        "heavy = {'numpy', 'openai', 'sqlalchemy', 'tiktoken'} & set(sys.modules); sys.exit(status or len(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
