@@ -151,12 +151,14 @@ class ShadowReport:
         failed: Of those, with an error.
         base_failed: Of the same requests, where base failed.
         lost: Sampled ones without an answer, by reason.
+        latency: Quantiles .5, .95 and .99 of the answers; empty without one.
     """
 
     answers: int
     failed: int
     base_failed: int
     lost: Mapping[str, int]
+    latency: tuple[QuantileReport, ...] = ()
 
     @property
     def lost_share(self) -> float:
@@ -250,6 +252,7 @@ def tally_report(tally: Tally, *, stage: int, gates: Gates) -> ExperimentReport:
             failed=tally.shadow["failed"],
             base_failed=tally.shadow["base_failed"],
             lost=dict(tally.shadow_lost),
+            latency=_quantiles(tally.shadow_latency.histogram()),
         ),
     )
 
@@ -369,11 +372,15 @@ def _arm(tally: Tally, arm: Arm) -> ArmReport:
         units=len(seen.units),
         requests=seen.requests,
         error_rate=seen.errors / seen.requests if seen.requests else 0.0,
-        latency=tuple(_quantile(latency, q) for q in _QUANTILES) if latency.count else (),
+        latency=_quantiles(latency),
         cost_usd=seen.cost,
         priced=seen.priced,
         quality=math.fsum(scores) / len(scores) if scores else None,
     )
+
+
+def _quantiles(latency: Histogram) -> tuple[QuantileReport, ...]:
+    return tuple(_quantile(latency, q) for q in _QUANTILES) if latency.count else ()
 
 
 def _quantile(latency: Histogram, q: float) -> QuantileReport:

@@ -85,6 +85,7 @@ class Tally:
         self.pairs: defaultdict[str, PairTally] = defaultdict(PairTally)
         self.shadow: Counter[str] = Counter()
         self.shadow_lost: Counter[str] = Counter()
+        self.shadow_latency = HistogramRecorder()
         self.slow_seconds = slow_seconds
         self.checked = False
         self._after_stage = after_stage
@@ -190,6 +191,7 @@ class Tally:
         served = self._find(event.request_id)
         self.shadow["answers"] += 1
         self.shadow["failed"] += event.error is not None
+        self.shadow_latency.record(max(0.0, event.latency))
         self.shadow["base_failed"] += served is not None and served.error
 
     def _score(self, event: Observation) -> None:

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 from finetuner._core.money import usd
 from finetuner.deployment.decision import Decision
-from finetuner.deployment.experiment import ArmReport, ExperimentReport, MetricReport, QuantileReport
+from finetuner.deployment.experiment import (
+    ArmReport,
+    ExperimentReport,
+    GuardrailReport,
+    MetricReport,
+    QuantileReport,
+    ShadowReport,
+)
 from finetuner.deployment.state import RolloutState
 
 _NAMES = {
@@ -40,20 +47,41 @@ def decision_text(decision: Decision) -> str:
 
 
 def _report_lines(report: ExperimentReport) -> Iterator[str]:
-    yield _arm("base", report.base)
-    yield _arm("tuned", report.tuned)
     shadow = report.shadow
     if shadow.answers or shadow.lost:
-        lost = f", lost: {', '.join(f'{name} {count}' for name, count in shadow.lost.items())}" if shadow.lost else ""
-        yield f"shadow: {shadow.answers:,} answers, {shadow.failed:,} failed{lost}"
+        yield _shadow(shadow, report.metric("pairs"))
+    served = report.base.requests or report.tuned.requests
+    if served:
+        yield _arm("base", report.base)
+        yield _arm("tuned", report.tuned)
+    else:
+        yield "no requests yet that the tuned model could answer" if shadow.answers else "no requests yet"
     for metric in report.metrics:
         yield f"{_NAMES[metric.name]}, tuned minus base: {_difference(metric)}"
     if not any(metric.name in {"pairs", "feedback"} for metric in report.metrics):
         yield "quality: not enough data (no feedback and no shadow pairs yet)"
-    for guardrail in report.guardrails:
-        bad = f"{guardrail.tuned_bad} units of tuned, {guardrail.base_bad} of base"
-        yield f"guardrail {guardrail.name}: {bad}, log evidence {guardrail.log_e:.2f}"
-    yield f"sample ratio: log evidence {report.sample_ratio_log_evidence:.2f}; lost events: {report.lost_events:.2%}"
+    if served:
+        yield from map(_guardrail, report.guardrails)
+        yield f"sample ratio: log evidence {report.sample_ratio_log_evidence:.2f}"
+    if served or report.lost_events:
+        yield f"lost events: {report.lost_events:.2%}"
+
+
+def _guardrail(found: GuardrailReport) -> str:
+    if not (found.tuned_bad or found.base_bad):
+        return f"guardrail {found.name}: none in either arm"
+    bad = f"{found.tuned_bad:,} units of tuned, {found.base_bad:,} of base"
+    return f"guardrail {found.name}: {bad}, log evidence {found.log_e:.2f}"
+
+
+def _shadow(found: ShadowReport, pairs: MetricReport | None) -> str:
+    failed = f"{found.failed:,} failed ({found.failed / found.answers:.2%})" if found.answers else "0 failed"
+    told = [f"{found.answers:,} answers of tuned beside base's", f"{failed}, {found.base_failed:,} of base"]
+    told += map(_quantile, found.latency)
+    told.append("no pair scored yet" if pairs is None else f"{pairs.tuned:,} pairs scored, of {pairs.base:,} units")
+    if found.lost:
+        told.append(f"lost: {', '.join(f'{name} {count:,}' for name, count in found.lost.items())}")
+    return f"shadow: {', '.join(told)}"
 
 
 def _difference(metric: MetricReport) -> str:
