@@ -9,10 +9,12 @@ import attrs
 import pytest
 
 from finetuner._core.hashing import file_sha256
+from finetuner.providers.catalog import Limits
+from finetuner.providers.detached.records import JobRecord, JobState
 from finetuner.providers.detached.store import JobFolder, Store
 from finetuner.providers.huggingface import connect
 from finetuner.providers.huggingface.mapping import KIND
-from finetuner.providers.ports import JobRequest, JobSnapshot, Provider
+from finetuner.providers.ports import SUCCEEDED, Checkpoint, JobRequest, JobSnapshot, Provider
 
 LABELS = ("refund", "card", "login")
 PATIENCE = 240.0
@@ -100,6 +102,10 @@ class Bench:
     provider: Provider
     model: str
 
+    lines = staticmethod(lines)
+    pairs = staticmethod(pairs)
+    until = staticmethod(until)
+
     @property
     def store(self) -> Store:
         return Store(KIND, self.folder / "huggingface")
@@ -129,9 +135,41 @@ class Bench:
         return self.finished(self.provider.trainer.create(self.request(**changes)).id)
 
 
+def make_tuned(bench: Bench) -> str:
+    """A tuned model as a job leaves it, with an adapter of random weights: nothing was trained. Its name."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from finetuner.providers.huggingface import bases, weights
+
+    base = bases.find(bench.model)
+    folder = bench.store.place(KIND.job_id("made"))
+    record = JobRecord(
+        id=folder.id,
+        created_at=1.0,
+        request=JobRequest(model=bench.model, training_file="file-huggingface-1", suffix="made", key="made"),
+        seed=0,
+        size=base.to_json(),
+        limits=Limits(),
+    )
+    folder.write_record(record)
+    torch.manual_seed(1)
+    lora = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(weights.load_model(base), lora).save_pretrained(folder.checkpoint(3))
+    model = KIND.tuned_model(record, 3)
+    folder.add_checkpoint(Checkpoint(id=KIND.checkpoint_id(folder.id, 3), model=model, step=3, epoch=1))
+    folder.write_state(JobState(status=SUCCEEDED, updated_at=2.0, finished_at=2.0))
+    return KIND.tuned_model(record)
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny(tmp_path_factory.mktemp("weights") / "tiny")
+
+
+@pytest.fixture
+def tuned(bench: Bench) -> str:
+    return make_tuned(bench)
 
 
 @pytest.fixture
