@@ -38,6 +38,10 @@ _COMMON: Final = {
     "tr": "bir ve bu için ne mi da de var çok ile ben nasıl benim değil olarak daha gibi ama kadar lütfen bana",
 }
 _WORDS: Final = {language: frozenset(words.split()) for language, words in _COMMON.items()}
+_SPOKEN_IN: Final = {
+    word: tuple(language for language, common in _WORDS.items() if word in common)
+    for word in frozenset[str]().union(*_WORDS.values())
+}
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
 
@@ -48,13 +52,15 @@ def language(text: str) -> str:
     """
     start = text[:_LOOKED_AT]
     if not start.isascii():
-        letters = Counter(_script(character) for character in start if character.isalpha())
-        letters_of_scripts = {name: count for name, count in letters.items() if name}
+        letters = Counter(map(_script, filter(str.isalpha, start)))
         for name, _, _ in _SCRIPTS:
-            if letters_of_scripts.get(name, 0) >= max(_FEWEST_LETTERS, 0.2 * letters.total()):
+            if letters[name] >= max(_FEWEST_LETTERS, 0.2 * letters.total()):
                 return name
     words = Counter(_WORD.findall(start.casefold()))
-    scores = {name: sum(words[word] for word in common) for name, common in _WORDS.items()}
+    scores = dict.fromkeys(_WORDS, 0)
+    for word in words.keys() & _SPOKEN_IN.keys():
+        for name in _SPOKEN_IN[word]:
+            scores[name] += words[word]
     best = max(scores, key=lambda name: scores[name])
     enough = len(words.keys() & _WORDS[best]) >= _FEWEST_WORDS and scores[best] >= _SHARE * words.total()
     return best if enough else UNKNOWN

@@ -11,7 +11,7 @@ import ipaddress
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import attrs
@@ -96,53 +96,127 @@ def _always(text: str) -> bool:
     return bool(text)
 
 
-_FORMS: Final[tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...]] = (
-    ("CREDENTIALS", re.compile(r"(?<=://)[^\s:/@]{1,128}:[^\s@/]{1,128}(?=@)"), _always),
-    ("SECRET", re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{4,}\.[\w-]{8,}"), _always),
-    ("SECRET", re.compile(r"(?<![\w-])(?:sk-|xox[abpr]-|glpat-)[A-Za-z0-9_-]{16,}"), _always),
-    ("SECRET", re.compile(r"(?<![\w-])(?:gh[pousr]_|github_pat_|hf_)[A-Za-z0-9_]{20,}"), _always),
-    ("SECRET", re.compile(r"(?<![\w-])(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"), _always),
-    ("SECRET", re.compile(r"(?<![\w-])AIza[\w-]{35}"), _always),
+def _holds(*signs: str) -> Callable[[str], bool]:
+    """Whether a text holds one of some strings."""
+    return lambda text: any(sign in text for sign in signs)
+
+
+def _holds_numbers(text: str) -> bool:
+    """Whether a text may hold a card, a telephone number, or another long number."""
+    colons = "::" in text or text.count(":") >= _COLONS_IN_ADDRESS
+    return colons or _LONG_NUMBER.search(text) is not None
+
+
+def _holds_account(text: str) -> bool:
+    """Whether a text holds what an IBAN begins with; digits are rarer than letters, so they are looked for."""
+    return _ACCOUNT.search(text) is not None
+
+
+_Form = tuple[str, re.Pattern[str], Callable[[str], bool]]
+_KEY_BEGINS: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----")
+_COLONS_IN_ADDRESS: Final = 7
+_ACCOUNT: Final = re.compile(r"[0-9](?<=[A-Z]{2}[0-9])[0-9]")
+_LONG_NUMBER: Final = re.compile(r"[0-9](?:[ .()-]{0,2}[0-9]){7}|[0-9](?:\.[0-9]{1,3}){3}")
+
+# Each pattern is tried only where a cheap test finds what it can't do without. Patterns begin with what they consume,
+# and look behind it: so the search jumps from digit to digit, not from character to character.
+_FORMS: Final[tuple[tuple[Callable[[str], bool], tuple[_Form, ...]], ...]] = (
     (
-        "EMAIL",
-        re.compile(
-            r"(?<![\w.%+-])[\w][\w.%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![\w-])"
-        ),
-        _always,
+        _holds("://"),
+        (("CREDENTIALS", re.compile(r"(?<=://)[^\s:/@]{1,128}:[^\s@/]{1,128}(?=@)"), _always),),
     ),
     (
-        "IBAN",
-        re.compile(r"(?<!\w)[A-Z]{2}[0-9]{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?)(?!\w)"),
-        iban_valid,
+        _holds("eyJ"),
+        (("SECRET", re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{4,}\.[\w-]{8,}"), _always),),
     ),
-    ("CARD", re.compile(r"(?<![\w-])[0-9](?:[ -]?[0-9]){12,18}(?![\w-])"), _card),
-    ("SSN", re.compile(r"(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-])"), ssn_plausible),
-    ("IP", re.compile(r"(?<![\w.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![\w]|\.[0-9])"), _address),
-    ("IP", re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{3,39}(?![\w:])"), _address),
-    ("PHONE", re.compile(r"(?<![\w+])\+[0-9](?:[ .()-]{0,2}[0-9]){7,14}(?![0-9])"), _always),
     (
-        "PHONE",
-        re.compile(
-            r"(?<![\w.+-])(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}(?![\w-])"
+        _holds("sk-", "xox", "glpat-"),
+        (("SECRET", re.compile(r"(?<![\w-])(?:sk-|xox[abpr]-|glpat-)[A-Za-z0-9_-]{16,}"), _always),),
+    ),
+    (
+        _holds("_"),
+        (("SECRET", re.compile(r"(?<![\w-])(?:gh[pousr]_|github_pat_|hf_)[A-Za-z0-9_]{20,}"), _always),),
+    ),
+    (
+        _holds("AKIA", "ASIA"),
+        (("SECRET", re.compile(r"(?<![\w-])(?:AKIA|ASIA)[A-Z0-9]{16}(?!\w)"), _always),),
+    ),
+    (
+        _holds("AIza"),
+        (("SECRET", re.compile(r"(?<![\w-])AIza[\w-]{35}"), _always),),
+    ),
+    (
+        _holds("@"),
+        (
+            (
+                "EMAIL",
+                re.compile(
+                    r"(?<![\w.%+-])[\w][\w.%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![\w-])"
+                ),
+                _always,
+            ),
         ),
-        _always,
+    ),
+    (
+        _holds_account,
+        (
+            (
+                "IBAN",
+                re.compile(
+                    r"[A-Z](?<!\w[A-Z])[A-Z][0-9]{2}"
+                    r"(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?)(?!\w)"
+                ),
+                iban_valid,
+            ),
+        ),
+    ),
+    (
+        _holds_numbers,
+        (
+            ("CARD", re.compile(r"[0-9](?<![\w-][0-9])(?:[ -]?[0-9]){12,18}(?![\w-])"), _card),
+            ("SSN", re.compile(r"[0-9](?<![\w-][0-9])[0-9]{2}-[0-9]{2}-[0-9]{4}(?![\w-])"), ssn_plausible),
+            (
+                "IP",
+                re.compile(r"[0-9](?<![\w.][0-9])[0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}(?![\w]|\.[0-9])"),
+                _address,
+            ),
+            ("IP", re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f]{0,4}:)[0-9A-Fa-f:]{3,39}(?![\w:])"), _address),
+            ("PHONE", re.compile(r"\+(?<![\w+]\+)[0-9](?:[ .()-]{0,2}[0-9]){7,14}(?![0-9])"), _always),
+            (
+                "PHONE",
+                re.compile(
+                    r"(?<![\w.+-])(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])"
+                    r"[2-9][0-9]{2}[ .-][0-9]{4}(?![\w-])"
+                ),
+                _always,
+            ),
+        ),
     ),
 )
-_KEY_BEGINS: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----")
 _PLACEHOLDER: Final = re.compile(r"<([A-Z_]{2,12})_([0-9]{1,6})>")
 
 
 def find(text: str) -> tuple[PersonalData, ...]:
     """All personal data and secrets of a recognizable form, in order, without overlaps."""
-    found: list[PersonalData] = list(_private_keys(text))
-    for kind, pattern, valid in _FORMS:
-        free = _Free(found)
-        found += [
-            PersonalData(kind, match.start(), match.end())
-            for match in pattern.finditer(text)
-            if valid(match[0]) and free(match.start(), match.end())
-        ]
+    found = list(_private_keys(text)) if _END_OF_KEY in text else []
+    for may_hold, forms in _FORMS:
+        if may_hold(text):
+            for kind, pattern, valid in forms:
+                found += _of_form(kind, pattern, valid, text, found)
     return tuple(sorted(found, key=lambda data: data.start))
+
+
+def _of_form(
+    kind: str, pattern: re.Pattern[str], valid: Callable[[str], bool], text: str, found: Sequence[PersonalData]
+) -> list[PersonalData]:
+    """What has a form, and overlaps nothing that was found before."""
+    matches = [match for match in pattern.finditer(text) if valid(match[0])]
+    free = _Free(found) if matches else None
+    return [
+        PersonalData(kind, match.start(), match.end())
+        for match in matches
+        if free is not None and free(match.start(), match.end())
+    ]
 
 
 def _private_keys(text: str) -> Iterator[PersonalData]:
@@ -157,7 +231,7 @@ def _private_keys(text: str) -> Iterator[PersonalData]:
 class _Free:
     """Whether a span overlaps none that were found before."""
 
-    def __init__(self, found: list[PersonalData]) -> None:
+    def __init__(self, found: Sequence[PersonalData]) -> None:
         self._taken = sorted(found, key=lambda data: data.start)
         self._starts = [data.start for data in self._taken]
 
