@@ -49,12 +49,18 @@ def _failed(error: Exception) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    """The error's first line and, where it lists problems, the first of them."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The error's first line and, where it lists problems, the first of them; of the system's errors the file first."""
+    lines = [line.strip() for line in _told(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
     more = f" (and {len(lines) - 2:,} more)" if len(lines) > 2 else ""  # noqa: PLR2004  # the summary and one problem
     return "; ".join(lines[:2]) + more
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename2 or error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _described(error: Exception) -> str:

@@ -46,6 +46,8 @@ def write_examples(data: Examples, path: Path, format: str | None) -> Path:
         DataFormatError: An example can't be held by the format.
         UsageError: The file's kind can't hold the format.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; name the file to write, such as {path / 'data.jsonl'}")
     suffix = next((s for s in reversed(path.suffixes) if s != ".gz"), "")
     named = "toon" if format is None and suffix == ".toon" else format
     suffix = f".{named}" if named in LAYOUTS else suffix

@@ -42,8 +42,8 @@ class Journal:
         """
         workspace = Workspace.at(location)
         if workspace.database.startswith("sqlite"):
-            workspace.folder.mkdir(parents=True, exist_ok=True)
-        engine = sqlalchemy.create_engine(workspace.database)
+            _make(workspace.folder)
+        engine = _engine_of(workspace.database)
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _configure_sqlite)
         journal = cls(workspace, engine)
@@ -85,6 +85,26 @@ class Journal:
     ) -> None:
         """Close."""
         self.close()
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"the workspace {folder} can't be made: {error.strerror}; name another folder") from error
+
+
+def _engine_of(database: str) -> Engine:
+    try:
+        return sqlalchemy.create_engine(database)
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        scheme = database.partition("://")[0]
+        why = (
+            "the address can't be read" if isinstance(error, ValueError) else error
+        )  # which quotes it, password and all
+        raise JournalError(
+            f"no journal can be kept at {scheme}://…: {why}; name a folder, or a database whose driver is installed"
+        ) from None
 
 
 def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -56,6 +56,20 @@ def test_a_bug_is_one_line_too(shell, monkeypatch):
     assert shell.err == "error: unexpected RuntimeError: first; second; --debug shows where\n"
 
 
+def test_an_error_of_the_system_names_the_file_first(shell, tmp_path):
+    (tmp_path / "rows.csv").write_text("text,label\nhi there,greeting\n", "utf-8")
+    assert shell("convert", "rows.csv", "--to", "openai", "--output", "rows.csv/training.jsonl") == 1
+    assert shell.err == "error: rows.csv: File exists\n"
+
+
+def test_a_folder_is_no_file_to_write(shell, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "rows.csv").write_text("text,label\nhi there,greeting\n", "utf-8")
+    assert shell("convert", "rows.csv", "--to", "openai", "--output", "out") == 2
+    assert shell.err == "error: out is a folder; name the file to write, such as out/data.jsonl\n"
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_version(shell):
     assert shell("--version") == 0
     assert shell.out.strip() == commands.__version__
