@@ -263,7 +263,9 @@ def card(
 
 
 def checklist(
-    phase: Annotated[str | None, typer.Option(help="Only data, training, evaluation or deployment.")] = None,
+    phase: Annotated[
+        str | None, typer.Option(help="Only data, training, evaluation, deployment, weekly or monthly.")
+    ] = None,
     job: JobName = None,
     rollout: Annotated[str | None, typer.Option("--rollout", help="The newest of the job by default.")] = None,
     tick: Annotated[str | None, typer.Option(help="Tick a box that only people can: its kind of evidence.")] = None,
@@ -272,15 +274,18 @@ def checklist(
     workspace: Place = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the workflow's checkpoints, each box with its evidence; exit status 1 until all are passed."""
+    """Show the workflow's checkpoints, each box with its evidence; exit status 1 until all are passed.
+
+    Once the tuned model serves, weekly and monthly care follow; they change the exit status only as --phase.
+    """
     from finetuner.deployment import checklist as lists
 
     if tick is not None:
         person = by or getpass.getuser()
         lists.tick(tick, note, person=person, workspace=workspace, job=job, rollout=rollout)
     found = lists.checklist(workspace, job=job, rollout=rollout)
-    chosen = found.phases if phase is None else (found.phase(phase),)
-    complete = all(each.complete for each in chosen)
+    chosen = (*found.phases, *found.care) if phase is None else (found.phase(phase),)
+    complete = found.complete if phase is None else chosen[0].complete
     value = {"complete": complete, "phases": [{**output.plain(each), "complete": each.complete} for each in chosen]}
     output.result("\n".join(map(str, chosen)), value, as_json=as_json)
     if not complete:

@@ -1,15 +1,17 @@
 """The workflow's checkpoints, evaluated from the journal: what is proven, what isn't, and what would prove it."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 
-from finetuner._core.clock import SYSTEM_CLOCK
+from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner._core.workspace import Workspace
-from finetuner.deployment import checkpoints, observations
+from finetuner.deployment import checkpoints, observations, upkeep
 from finetuner.deployment.checkpoints import Facts, Phase
 from finetuner.deployment.lineage import trace, trace_record
 from finetuner.deployment.links import Lineage, RolloutLink
+from finetuner.deployment.observations import Observation
 from finetuner.deployment.rollout import Rollout
 from finetuner.errors import ProviderError, UnknownNameError, UsageError
 from finetuner.providers.ports import SUCCEEDED
@@ -30,9 +32,12 @@ class Checklist:
 
     Attributes:
         phases: In the order of the workflow.
+        care: *Weekly care* and *Monthly care*, once the tuned model serves; what is due again and again completes
+            nothing, and is asked for by its name.
     """
 
     phases: tuple[Phase, ...]
+    care: tuple[Phase, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -40,21 +45,22 @@ class Checklist:
         return all(phase.complete for phase in self.phases)
 
     def phase(self, name: str) -> Phase:
-        """A checkpoint by its name or the name's first word, such as `data`.
+        """A checkpoint or list of care by its name or the name's first word, such as `data` or `weekly`.
 
         Raises:
             UnknownNameError: The message lists the names.
         """
         wanted = name.casefold().replace("-", " ")
-        for phase in self.phases:
+        every = (*self.phases, *self.care)
+        for phase in every:
             known = phase.name.casefold()
             if wanted in {known, known.partition(" ")[0]}:
                 return phase
-        raise UnknownNameError(f"no checkpoint {name!r}; known: {', '.join(phase.name for phase in self.phases)}")
+        raise UnknownNameError(f"no checkpoint {name!r}; known: {', '.join(phase.name for phase in every)}")
 
     def __str__(self) -> str:
-        """Every checkpoint with its boxes."""
-        return "\n".join(map(str, self.phases))
+        """Every checkpoint and list of care with its boxes."""
+        return "\n".join(map(str, (*self.phases, *self.care)))
 
 
 def checklist(
@@ -77,21 +83,17 @@ def checklist(
     journal = _journal(workspace, job, rollout)
     lineage = _lineage(journal, job)
     chosen = _rollout(lineage, rollout)
-    facts = Facts(
-        lineage=lineage,
-        find=Findings(journal).latest,
-        splits=Findings(journal).all("split"),
-        rollout=chosen,
-        shadowed=(0, 0) if chosen is None else _shadowed(Rollout.get(chosen.name, store=journal)),
-        now=_now(rollout),
-    )
+    live = None if chosen is None else Rollout.get(chosen.name, store=journal, clock=_clock(rollout))
+    events = () if live is None else _events(live)
+    facts = _facts(journal, lineage, chosen, events, _clock(rollout).now())
     return Checklist(
         (
             checkpoints.data_ready(facts),
             checkpoints.training_complete(facts),
             checkpoints.evaluation_complete(facts),
             checkpoints.deployment_complete(facts),
-        )
+        ),
+        () if live is None else _care(live, events, facts),
     )
 
 
@@ -126,21 +128,13 @@ def tick(
     journal = _journal(workspace, job, rollout)
     lineage = _lineage(journal, job)
     chosen = _rollout(lineage, rollout)
-    findings = Findings(journal)
-    facts = Facts(
-        lineage=lineage,
-        find=findings.latest,
-        splits=findings.all("split"),
-        rollout=chosen,
-        shadowed=(0, 0),
-        now=_now(rollout),
-    )
+    facts = _facts(journal, lineage, chosen, (), _clock(rollout).now())
     known = {"human-review": facts.data or (), "approval": facts.models}.get(kind, facts.rollouts)
     subject = known[-1] if known else None
     if subject is None:
         what = {"human-review": "data set", "approval": "tuned model"}.get(kind, "rollout")
         raise UsageError(f"there is no {what} in this journal yet that {kind} could be about")
-    return findings.add(kind, subject, passed=passed, evidence={"note": note, "person": person})
+    return Findings(journal).add(kind, subject, passed=passed, evidence={"note": note, "person": person})
 
 
 def _journal(
@@ -155,8 +149,35 @@ def _journal(
     return Journal.open(workspace)
 
 
-def _now(rollout: Rollout | str | None) -> float:
-    return (rollout.clock if isinstance(rollout, Rollout) else SYSTEM_CLOCK).now()
+def _clock(rollout: Rollout | str | None) -> Clock:
+    return rollout.clock if isinstance(rollout, Rollout) else SYSTEM_CLOCK
+
+
+def _facts(
+    journal: Journal, lineage: Lineage | None, rollout: RolloutLink | None, events: Iterable[Observation], now: float
+) -> Facts:
+    findings = Findings(journal)
+    return Facts(
+        lineage=lineage,
+        find=findings.latest,
+        splits=findings.all("split"),
+        rollout=rollout,
+        shadowed=_shadowed(events),
+        now=now,
+    )
+
+
+def _care(rollout: Rollout, events: tuple[Observation, ...], facts: Facts) -> tuple[Phase, ...]:
+    """What is due each week and month; nothing before users get answers of the tuned model."""
+    state, audit = rollout.state, rollout.audit
+    if not state.share:
+        return ()
+    approval = max(
+        (found for model in facts.models if (found := facts.find("approval", model)) is not None),
+        key=lambda found: found.created_at,
+        default=None,
+    )
+    return upkeep.weekly(state, audit, events, approval, facts.now), upkeep.monthly(state, audit, facts.now)
 
 
 def _lineage(journal: Journal, job: Job | str | None) -> Lineage | None:
@@ -192,7 +213,11 @@ def _rollout(lineage: Lineage | None, rollout: Rollout | str | None) -> RolloutL
     return found
 
 
-def _shadowed(rollout: Rollout) -> tuple[int, int]:
+def _events(rollout: Rollout) -> tuple[Observation, ...]:
     observations.fold(rollout.events_folder, rollout.journal, rollout.name)
-    events = [event for event in observations.folded(rollout.journal, rollout.name) if event.kind == "shadow"]
-    return len(events), sum(event.error is not None for event in events)
+    return observations.folded(rollout.journal, rollout.name)
+
+
+def _shadowed(events: Iterable[Observation]) -> tuple[int, int]:
+    errors = [event.error for event in events if event.kind == "shadow" and event.lost is None]
+    return len(errors), sum(error is not None for error in errors)

@@ -130,7 +130,7 @@ def training_complete(facts: Facts) -> Phase:
     create = "fine-tuner-cc create FILE --provider PROVIDER --model MODEL"
     if job is None:
         names = ("job succeeded", "training loss decreased", "validation loss acceptable", "no overfitting")
-        return Phase("Training complete", tuple(_missing(name, "no job yet", create) for name in names))
+        return Phase("Training complete", tuple(missing(name, "no job yet", create) for name in names))
     show, losses = f"fine-tuner-cc checkpoints {job.id}", job.losses
     done = Box(
         name="job succeeded",
@@ -140,7 +140,7 @@ def training_complete(facts: Facts) -> Phase:
     )
     if losses is None:
         unknown = ("training loss decreased", "validation loss acceptable", "no overfitting")
-        return Phase("Training complete", (done, *(_missing(name, "losses unknown", show) for name in unknown)))
+        return Phase("Training complete", (done, *(missing(name, "losses unknown", show) for name in unknown)))
     first, last = losses.train_first, losses.train_last
     falling = None if first is None or last is None else last < first
     told = (
@@ -235,7 +235,8 @@ def newest(rollout: RolloutLink, kind: str) -> DecisionLink | None:
     return next((entry for entry in reversed(rollout.decisions) if entry.kind == kind), None)
 
 
-def _missing(name: str, evidence: str, command: str) -> Box:
+def missing(name: str, evidence: str, command: str) -> Box:
+    """A box without evidence: neither passed nor failed."""
     return Box(name=name, passed=None, evidence=evidence, command=command)
 
 
@@ -247,7 +248,7 @@ def _found(name: str, facts: Facts, kind: str, subjects: tuple[str, ...] | None,
         found = max(about, key=lambda each: each.created_at)
         return Box(name=name, passed=found.passed, evidence=wording.evidence(found.evidence), command=command)
     other = facts.find(kind, None)
-    return _missing(name, "no evidence yet" if other is None else _elsewhere(other, facts.now), command)
+    return missing(name, "no evidence yet" if other is None else _elsewhere(other, facts.now), command)
 
 
 def _elsewhere(found: Finding, now: float) -> str:
@@ -295,7 +296,7 @@ def _shadow(facts: Facts, name: str) -> Box:
     answers, failed = facts.shadowed
     command = f"fine-tuner-cc rollout shadow {name} --rate 0.2"
     if facts.rollout is None or not answers:
-        return _missing("shadow successful", "nothing was answered in the shadow", command)
+        return missing("shadow successful", "nothing was answered in the shadow", command)
     return Box(
         name="shadow successful",
         passed=failed <= answers * _SHADOW_FAILURES,
@@ -308,7 +309,7 @@ def _decided(rollout: RolloutLink | None, name: str) -> Box:
     last = None if rollout is None else newest(rollout, "decide")
     command = f"fine-tuner-cc rollout decide {name}"
     if last is None:
-        return _missing("live comparison positive", "no decision yet", command)
+        return missing("live comparison positive", "no decision yet", command)
     passed = last.summary.startswith("PROMOTE")
     return Box(name="live comparison positive", passed=passed, evidence=last.summary, command=command)
 
@@ -317,5 +318,5 @@ def _watched(rollout: RolloutLink | None, name: str) -> Box:
     last = None if rollout is None else (newest(rollout, "drift") or newest(rollout, "sample"))
     command = f"fine-tuner-cc monitor drift {name}"
     if last is None:
-        return _missing("monitoring in place", "neither drift nor a weekly sample was looked at", command)
+        return missing("monitoring in place", "neither drift nor a weekly sample was looked at", command)
     return Box(name="monitoring in place", passed=True, evidence=f"{last.kind}: {last.summary}", command=command)

@@ -110,8 +110,12 @@ def test_the_checklist_fails_a_build_until_all_is_proven(shell):
 def test_a_watch_looks_once_for_cron_and_says_what_it_saw(shell, job):
     shell("rollout", "start", "tickets", "--base", "local:ngram-small", "--tuned", job)
     shell("rollout", "ramp", "tickets", "--share", 0.05)
+    assert shell("checklist", "--phase", "weekly") == 1
+    assert shell.out.startswith("Weekly care: 0 of 4")
     assert shell("rollout", "watch", "tickets", "--once") == 0
     assert shell.out.startswith("ramping, 5% of units: HOLD")
+    assert shell("checklist", "--phase", "weekly") == 1
+    assert "[x] metrics looked at: HOLD: " in shell.out
     assert shell("rollout", "watch", "tickets", "--once", "--json") == 0
     assert shell.out
     shell("rollout", "rollback", "tickets")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 import finetuner as ft
@@ -80,6 +81,17 @@ def test_a_person_cannot_tick_what_only_numbers_show(story, tmp_path: Path) -> N
         tick("approval", " ", person="ada", job=story.job)
     with pytest.raises(UsageError, match="no tuned model"):
         tick("approval", "fine", person="ada", workspace=tmp_path)
+
+
+def test_care_follows_once_users_get_the_tuned_model_and_completes_nothing(story, tmp_path: Path) -> None:
+    found = ft.checklist(story.workspace)
+    assert [each.name for each in found.care] == ["Weekly care", "Monthly care"]
+    assert found.phase("monthly") == found.care[1]
+    assert str(found).endswith(str(found.care[1]))
+    ft.monitor(story.rollout).recommendation()
+    assert box(ft.checklist(story.workspace), "monthly", "retraining").evidence.startswith("train again: ")
+    assert ft.checklist(tmp_path).care == ()
+    assert attrs.evolve(found, phases=()).complete, "what is due again and again leaves the checkpoints complete"
 
 
 def test_unknown_names_are_errors(story) -> None:

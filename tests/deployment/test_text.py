@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from finetuner.deployment.experiment import report
 from finetuner.deployment.observations import Observation
+from finetuner.deployment.state import Arm
 from finetuner.deployment.text import report_text
 
 
 def served(n: int, *, share: float, errors: int = 0) -> Iterator[Observation]:
     for number in range(n):
-        arm = "tuned" if number % 2 and share else "base"
+        arm: Arm = "tuned" if number % 2 and share else "base"
         yield Observation(
             kind="exposure",
             request_id=f"r{number}",
