@@ -73,11 +73,12 @@ class Dataset(Shaping, Asking):
             UnknownNameError: There is no such format.
         """
         records = open_source(path)
+        head = [records.read(row) for row in range(min(_SAMPLED, len(records)))]
         if text is not None or label is not None:
             wire: formats.Format = plain
+            plain.require_columns(head, text=text, label=label, file=str(path))
         elif format == "auto":
             # Unrecognized records are read as OpenAI's, so that check() can say line by line what is missing.
-            head = [records.read(row) for row in range(min(_SAMPLED, len(records)))]
             wire = formats.detect(head) or formats.get("openai")
         else:
             wire = formats.get(format)

@@ -110,6 +110,15 @@ def test_convert_chooses_what_write_writes_and_reports_what_cannot_be_held(data:
     assert [(issue.line, issue.field) for issue in caught.value.report.errors] == [(11, "tools")]
 
 
+@pytest.mark.parametrize("named", [{"text": "wat"}, {"text": "what", "label": "wat"}])
+def test_a_column_that_is_nowhere_is_told_once_for_the_file(tmp_path: Path, named: dict[str, str]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("what,kind\nhi there,greeting\nbye then,farewell\n")
+    with pytest.raises(DataFormatError, match=r'a\.csv: there is no column "wat"; the columns are "what", "kind"$'):
+        Dataset.load(path, **named)
+    assert Dataset.load(path, text="what", label="kind")[1].completion == "farewell"
+
+
 def test_pairs_are_written_as_pairs(tmp_path: Path) -> None:
     pair = Example(messages=(user("a"),), preferred=assistant("b"), rejected=assistant("c"))
     path = Dataset.from_examples([pair]).write(tmp_path / "a.jsonl")
@@ -131,7 +140,7 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
     path.write_text("headline,section,text\nRain,weather,it rains\n")
     example = Dataset.load(path, text="headline", label="section")[0]
     assert (example.user_text, example.label, example.metadata["text"]) == ("Rain", "weather", "it rains")
-    with pytest.raises(DataFormatError, match='no such column; the columns are "headline"'):
+    with pytest.raises(DataFormatError, match='no column "title"; the columns are "headline"'):
         Dataset.load(path, text="title")[0]
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.checks import parts
 from finetuner.data.checks.messages import check_message, check_messages, meant_role
+from finetuner.data.formats import fields
 from finetuner.data.formats.openai import KEYS
 from finetuner.data.formats.preference import PREFERRED, REJECTED
 from finetuner.data.problems import Problem
@@ -16,6 +17,7 @@ from finetuner.data.shapes import is_list, is_object
 
 _PAIR_KEYS: Final = frozenset({"input", PREFERRED[0], REJECTED[0]})
 _NO_IMAGES: Final = "this model isn't trained on images, as far as is documented"
+_CHAT: Final = 'Write {"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}]}'
 _TEXT_ONLY: Final = "preference tuning takes text only"
 _INPUT_KEYS: Final = frozenset({"messages", "tools", "parallel_tool_calls"})
 
@@ -101,7 +103,7 @@ def _tools(record: JsonObject, field: str) -> Iterator[Problem]:
 def _hint(record: JsonObject) -> str:
     if "contents" in record:
         return "This is a line for Gemini; convert it: fine-tuner-cc convert FILE --to openai"
-    return 'Write {"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}]}'
+    return fields.columns_hint(record) or _CHAT
 
 
 def _end(messages: list[Json]) -> Iterator[Problem]:

@@ -47,6 +47,16 @@ def required(record: JsonObject, key: str, field: str) -> Json:
     return record[key]
 
 
+def columns_hint(record: JsonObject) -> str | None:
+    """What to do about a row of plain cells, none of whose columns is known; None for other records."""
+    if not record or any(isinstance(value, dict | list) for value in record.values()):
+        return None
+    return (
+        "Name the columns of the text and of the answer: convert FILE --to openai --text COLUMN --label COLUMN; "
+        "the first line of a CSV file names its columns"
+    )
+
+
 def listed(keys: Iterable[Any]) -> str:
     """Keys for people: quoted, in their order, at most ten."""
     names = [f'"{key}"' for key in keys]

@@ -35,6 +35,8 @@ def from_record(record: JsonObject) -> Example:
     Raises:
         DataFormatError: A field is missing or of the wrong type.
     """
+    if "messages" not in record and (hint := fields.columns_hint(record)) is not None:
+        raise fields.bad("messages", f"is missing; the keys here are {fields.listed(record)}. {hint}")
     return Example(
         messages=messages_from(fields.required(record, "messages", ""), "messages"),
         tools=tools_from(record, ""),

@@ -4,11 +4,14 @@ The column of the text is called `text`, `question`, `prompt`, `input`, … and 
 `intent`, `answer`, …; other columns are kept as metadata.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from finetuner._core.types import Json, JsonObject
 from finetuner.data.examples import Example, assistant, user
 from finetuner.data.formats import fields
+from finetuner.data.shapes import is_object
+from finetuner.errors import DataFormatError
 
 NAME: Final = "plain"
 
@@ -47,6 +50,25 @@ def columns(record: JsonObject, *, text: str | None = None, label: str | None = 
             "text", f'no column is named like a text; the columns are {fields.listed(record)}. Say which: text="…"'
         )
     return text, label or _column({k: v for k, v in rest.items() if k != text}, _LABEL + _ANSWER)
+
+
+def require_columns(head: Iterable[Json], *, text: str | None, label: str | None, file: str) -> None:
+    """Refuse a column that none of the first rows has: once for the file, not again for each row.
+
+    Args:
+        head: The first rows, those that can't be read among them.
+        text: The text's column, where given.
+        label: The label's column, where given.
+        file: Where the rows are.
+
+    Raises:
+        DataFormatError: There are rows, and none has the column.
+    """
+    rows = [row for row in head if is_object(row)]
+    known = {key: None for row in rows for key in row}
+    for given in (text, label):
+        if rows and given is not None and given not in known:
+            raise DataFormatError(f'there is no column "{given}"; the columns are {fields.listed(known)}', file=file)
 
 
 def from_record(record: JsonObject, *, text: str | None = None, label: str | None = None) -> Example:

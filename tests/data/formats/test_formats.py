@@ -191,6 +191,14 @@ def test_columns_are_told_by_their_names(record: dict, text: str, answer: str, l
     assert (example.user_text, example.completion, example.metadata.get("label")) == (text, answer, label)
 
 
+def test_rows_whose_columns_nobody_knows_are_told_how_to_name_them() -> None:
+    with pytest.raises(DataFormatError, match=r'the keys here are "what", "kind"\. Name the columns .* --text COLUMN'):
+        formats.get("openai").from_record({"what": "a", "kind": "b"})
+    with pytest.raises(DataFormatError) as caught:
+        formats.get("openai").from_record({"turns": [{"what": "a"}]})
+    assert "COLUMN" not in str(caught.value)
+
+
 def test_an_unknown_format_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match="known: finetuner, openai"):
         formats.get("xml")
