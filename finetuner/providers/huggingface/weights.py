@@ -94,6 +94,8 @@ def load_model(base: Base, adapter: Path | None = None, *, trainable: bool = Fal
     kind = torch.bfloat16 if cuda and torch.cuda.is_bf16_supported() else torch.float32
     with _LOADING:  # the libraries' lazy imports don't bear several threads
         model = _read(libraries.transformers().AutoModelForCausalLM, base, dtype=kind)
+        if base.file is not None:
+            _forget_quantization(model)
         if adapter is not None:
             model = libraries.peft().PeftModel.from_pretrained(model, str(adapter), is_trainable=trainable)
     return model.to("cuda") if cuda else model
@@ -129,6 +131,16 @@ def save_merged(model: Any, tokenizer: Tokenizer, folder: Path) -> None:
     merged = model.merge_and_unload()
     merged.save_pretrained(str(folder))
     tokenizer.native.save_pretrained(str(folder))
+
+
+def _forget_quantization(model: Any) -> None:
+    """Let the library see what the weights of a GGUF file are once they are read: plain numbers.
+
+    It refuses to train them else, and would write into an export's configuration that they are quantized.
+    """
+    model.is_quantized, model.hf_quantizer = False, None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
 
 
 def _read(reader: Any, base: Base, **settings: Any) -> Any:
