@@ -1,6 +1,7 @@
 """Rows of a source, chosen, decoded when asked for, and changed: what a data set is made of."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Final, Self
 
 import attrs
@@ -8,6 +9,7 @@ import numpy as np
 
 from finetuner._core.types import Json, JsonObject
 from finetuner.data import formats
+from finetuner.data.checks import quick
 from finetuner.data.examples import Example
 from finetuner.data.formats import finetuner, openai, preference, vertex_preference
 from finetuner.data.ports import Rows
@@ -23,7 +25,7 @@ _LOOKED_AT: Final = 20
 _PAIRS: Final = (preference.NAME, vertex_preference.NAME)
 
 
-@attrs.frozen(kw_only=True, eq=False)
+@attrs.frozen(kw_only=True, eq=False, slots=False)  # no slots: cached_property
 class View:
     """Rows of a source.
 
@@ -58,21 +60,34 @@ class View:
             DataFormatError: The line can't be read; the message names its file, line and field.
         """
         row = int(self.rows[index])
+        example = self._plain(row) or self._read(row)
+        for change in self.changes:
+            example = change(example)
+        return example
+
+    def _plain(self, row: int) -> Example | None:
+        """The example of a plain chat, without the detour of a record; None for whatever else a row holds."""
+        if not self._is_chat:
+            return None
+        part, inner = self.records, row
+        if isinstance(part, Chain):
+            which, inner = part.part(row)
+            part = part.parts[which]
+        return quick.example(part.raw(inner)) if isinstance(part, Lines) else None
+
+    def _read(self, row: int) -> Example:
         record = self.records.read(row)
         if isinstance(record, Problem):
             raise record.error(self.records.file(row), self.records.line(row))
         if self.wire is None:
-            example: Example = record
-        else:
-            try:
-                example = self.decode(formats.as_object(record))
-            except DataFormatError as error:
-                raise DataFormatError(
-                    error.problem, file=self.records.file(row), line=self.records.line(row), field=error.field
-                ) from error
-        for change in self.changes:
-            example = change(example)
-        return example
+            held: Example = record
+            return held
+        try:
+            return self.decode(formats.as_object(record))
+        except DataFormatError as error:
+            raise DataFormatError(
+                error.problem, file=self.records.file(row), line=self.records.line(row), field=error.field
+            ) from error
 
     def record(self, index: int, wire: formats.Format, /) -> Json | Problem:
         """The row as a record of a format: the raw one where it is in that format already.
@@ -145,6 +160,10 @@ class View:
         lines = tuple(part for part in parts if isinstance(part, Lines))
         whole = len(lines) == len(parts) and len(self) == len(self.records) and not self.changes
         return lines if whole and np.array_equal(self.rows, np.arange(len(self))) else ()
+
+    @cached_property
+    def _is_chat(self) -> bool:
+        return self.wire in (openai, finetuner) and self.decodes_by_name
 
     @property
     def decodes_by_name(self) -> bool:

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from finetuner.data.examples import Example
 
@@ -16,6 +17,7 @@ _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _ROWS_PER_TEMPLATE = 10
 
 
+@lru_cache(maxsize=16)  # the questions of one pass ask it of the same few texts
 def normalize(text: str) -> str:
     """The text in NFKC, case folded, runs of white space as one space, ends stripped."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

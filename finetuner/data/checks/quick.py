@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from finetuner._core.types import Json
+from finetuner.data.examples import Example, Message
 from finetuner.data.sources.jsontext import MAX_LINE_BYTES, count_key_ends
 
 QuickLook = Callable[[bytes], bool]
@@ -46,12 +47,14 @@ class _Chat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Said(msgspec.Struct, gc=False):
+    role: str
     content: str
-    name: str | UnsetType = UNSET
+    name: str | None = None
 
 
 class _SaidChat(msgspec.Struct, gc=False):
     messages: list[_Said]
+    metadata: dict[str, Json] | UnsetType = UNSET
 
 
 class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -124,6 +127,17 @@ def texts(line: bytes) -> tuple[list[str], int] | None:
         return None
     messages = _said_chat(line).messages
     return [message.content for message in messages], sum(1 for message in messages[:-1] if message.name)
+
+
+def example(line: bytes) -> Example | None:
+    """The example of a line that `own_chat` recognizes, as the formats `finetuner` and `openai` read it; else None."""
+    if not own_chat(line):
+        return None
+    said = _said_chat(line)
+    return Example(
+        messages=tuple([Message(role=one.role, content=one.content, name=one.name) for one in said.messages]),
+        metadata={} if said.metadata is UNSET else said.metadata,
+    )
 
 
 def contents(line: bytes) -> bool:

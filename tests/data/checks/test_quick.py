@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from finetuner.data.checks import openai, quick, vertex
 from finetuner.data.formats import finetuner
+from finetuner.data.formats import openai as wire_openai
 from finetuner.data.problems import Problem
 from finetuner.data.sources.jsontext import MAX_LINE_BYTES, parse
 from finetuner.data.tokens import chat_pieces, pieces
@@ -87,6 +88,58 @@ def test_what_is_said_is_what_an_example_says(record, style, repeat):
     said = quick.texts(line)
     if said is not None:
         assert chat_pieces(*said) == pieces(finetuner.from_record(parse(line)))
+
+
+@given(record=CHATS, style=STYLES, ascii=st.booleans(), repeat=REPEATED)
+def test_the_short_way_to_an_example_leads_to_the_same_one(record, style, ascii, repeat):
+    line = written(record, style, ascii, repeat)
+    example = quick.example(line)
+    if example is not None:
+        assert example == finetuner.from_record(parse(line))
+        assert example == wire_openai.from_record(parse(line))
+
+
+NAMES = st.sampled_from(["role", "content", "name", "messages", "metadata", "a"])
+STRINGS = st.sampled_from(["user", "assistant", "system", "a", "", "a:b", '"', '}, {"role": "user", "content": "'])
+
+
+@st.composite
+def pairs(draw, inner):
+    """Text of an object whose keys may repeat, the rest as `json.dumps` writes it."""
+    found = [f"{json.dumps(draw(NAMES))}: {draw(inner)}" for _ in range(draw(st.integers(0, 2)))]
+    return ", ".join(found)
+
+
+@st.composite
+def repeating(draw):
+    """A chat with keys put in, behind or before its own: often a repeated one."""
+    value = STRINGS.map(json.dumps)
+    messages = [
+        ", ".join(
+            filter(None, [draw(pairs(value)), f'"role": "{role}"', f'"content": {draw(value)}', draw(pairs(value))])
+        )
+        for role in draw(st.sampled_from([("user", "assistant"), ("system", "user", "assistant")]))
+    ]
+    whole = f'"messages": [{", ".join(f"{{{message}}}" for message in messages)}]'
+    metadata = draw(st.sampled_from(["", '"metadata": {"a": "b"}', '"metadata": {"a": "b", "a": "c"}']))
+    parts = [metadata, whole, metadata] if draw(st.booleans()) else [whole, metadata]
+    return f"{{{', '.join(filter(None, parts))}}}".encode()
+
+
+@given(line=repeating())
+def test_no_repeated_key_passes(line):
+    if quick.own_chat(line):
+        assert problems(line, openai.check_chat, own=True) == []
+        assert quick.example(line) == finetuner.from_record(parse(line))
+
+
+@pytest.mark.parametrize("start", ["a", "é", "語", "あ", "😀", '"', "\\", "/", "\u200b"])
+@pytest.mark.parametrize("ascii", [True, False])
+def test_a_text_may_start_with_any_visible_character(start, ascii):
+    line = json.dumps(
+        {**GOOD, "messages": [{"role": "user", "content": start}, *GOOD["messages"][2:]]}, ensure_ascii=ascii
+    )
+    assert quick.own_chat(line.encode())
 
 
 @given(record=TURNS, style=STYLES, ascii=st.booleans(), repeat=REPEATED)
