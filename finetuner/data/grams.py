@@ -16,14 +16,12 @@ from finetuner.data.shingles import Hashes, Ints, inside, mix
 CHARACTERS: Final = 4
 """In a run, of which a text's set is made."""
 
-_TINY_BELOW: Final = (
-    48  # at most twice _SAMPLED_FROM: texts of which one is over twice the other are less than .5 alike
-)
-_SAMPLED_FROM: Final = 24
 _KEPT: Final = 32
-_LONG_RUN: Final = 12
-_SHORT_RUN: Final = 8
-_SHORT_RUN_BELOW: Final = 0.7
+_AT_LEAST_SHARED: Final = 4
+
+# Below which length all pairs of rare runs are looked at, and for which lengths (from, below) runs of how many
+# characters are sampled. They overlap by so much that both texts of a pair of that similarity are in one of them.
+_BANDS: Final = {0.7: (24, ((16, 96, 8), (64, 1 << 30, 16))), 0.5: (48, ((24, 1 << 30, 8),))}
 _BATCH: Final = 512
 _STEP: Final = np.uint64(0x9E3779B97F4A7C15)
 
@@ -63,16 +61,18 @@ def alike(texts: Sequence[str], near: float, without: Hashes) -> Iterator[tuple[
         without: Runs of 4 characters that don't count.
     """
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
-    tiny, others = np.flatnonzero(lengths < _TINY_BELOW), np.flatnonzero(lengths >= _SAMPLED_FROM)
+    tiny_below, bands = _BANDS[max(lowest for lowest in _BANDS if near >= lowest)]
+    tiny = np.flatnonzero(lengths < tiny_below)
     for left, right in _rarest([texts[number] for number in tiny.tolist()], near, without):
         yield tiny[left], tiny[right]
-    for left, right in _sampled([texts[number] for number in others.tolist()], near):
-        yield others[left], others[right]
+    for start, end, width in bands:
+        band = np.flatnonzero((lengths >= start) & (lengths < end))
+        for left, right in _sampled([texts[number] for number in band.tolist()], near, width):
+            yield band[left], band[right]
 
 
-def _sampled(texts: Sequence[str], near: float) -> Iterator[tuple[Ints, Ints]]:
+def _sampled(texts: Sequence[str], near: float, width: int) -> Iterator[tuple[Ints, Ints]]:
     """Pairs that share runs longer than those by which they are compared."""
-    width = _LONG_RUN if near >= _SHORT_RUN_BELOW else _SHORT_RUN
     changed = (1 - near) / (1 + near) * width / CHARACTERS  # share of the runs, if each change stands alone
     lowest = (1 - changed) / (1 + changed) / 3
     rows, hashes, counts = _batched(texts, lambda batch: grams(batch, width, _KEPT))
@@ -80,7 +80,7 @@ def _sampled(texts: Sequence[str], near: float) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _rarest(texts: Sequence[str], near: float, without: Hashes) -> Iterator[tuple[Ints, Ints]]:
-    """Two sets with Jaccard >= t share one of their `size - ceil(t size) + 1` rarest members (prefix filter)."""
+    """Two sets with Jaccard >= t share n of their `size - ceil(t size) + n` rarest members (prefix filter)."""
     size = len(texts)
     rows, hashes, _ = _batched(texts, grams)
     sets = Sets.of(rows, hashes, size, without)
@@ -92,12 +92,15 @@ def _rarest(texts: Sequence[str], near: float, without: Hashes) -> Iterator[tupl
     rows, ranks = np.divmod(members, max(1, len(rank)))
     sizes = sets.sizes
     position = np.arange(len(rows)) - (np.cumsum(sizes) - sizes)[rows]
-    prefix = position < (sizes - np.ceil(near * sizes - 1e-9) + 1)[rows]
+    shared = np.ceil(near * sizes - 1e-9).astype(np.int64)
+    at_least = np.minimum(shared, _AT_LEAST_SHARED)
+    prefix = position < (sizes - shared + at_least)[rows]
     rows, ranks = rows[prefix], ranks[prefix]
     order = np.lexsort((rows, ranks))
-    for left, right, _ in joined(rows[order], ranks[order], size):
+    for left, right, common in joined(rows[order], ranks[order], size):
         smaller, larger = np.minimum(sizes[left], sizes[right]), np.maximum(sizes[left], sizes[right])
-        likely = smaller >= near * larger - 1e-9
+        enough = np.minimum(at_least[left], at_least[right])
+        likely = (smaller >= near * larger - 1e-9) & (common >= enough)
         yield left[likely], right[likely]
 
 
