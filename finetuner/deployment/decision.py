@@ -124,7 +124,7 @@ def _doubts(report: ExperimentReport, where: Situation, gates: Gates) -> Iterato
     if report.sample_ratio_log_evidence >= -math.log(DEFAULT_ALPHA):
         yield "sample ratio: the arms are not as large as designed: look for lost events before reading on"
     if report.lost_events > gates.most_lost:
-        yield f"lost events: {report.lost_events:.1%} of requests that others tell of, at most {gates.most_lost:.0%}"
+        yield f"lost events: {report.lost_events:.1%}, at most {gates.most_lost:.0%}"
     if where.status == "shadow" and report.shadow.lost_share > gates.most_lost:
         reasons = ", ".join(f"{name} {count}" for name, count in report.shadow.lost.items())
         yield f"shadow: {report.shadow.lost_share:.1%} of sampled requests have no answer ({reasons}): a biased sample"

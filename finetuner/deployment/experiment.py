@@ -178,7 +178,7 @@ class ExperimentReport:
         metrics: Differences, those that can be known at all.
         guardrails: Exact evidence on bad events.
         sample_ratio_log_evidence: That the arms aren't as large as designed (E).
-        lost_events: Share (0 to 1) of requests that other events tell of and that have no exposure.
+        lost_events: Share (0 to 1) of requests without an exposure, or of dropped events, whichever is larger.
         slow_seconds: What counts as slow; None before it is fixed.
         shadow: What was answered unseen.
     """
@@ -235,7 +235,6 @@ def report(
 
 def tally_report(tally: Tally, *, stage: int, gates: Gates) -> ExperimentReport:
     """What counted events say. Like `report`."""
-    lost, told = tally.lost
     counts = [ArmCounts(share, sizes["tuned"], sizes["base"]) for (_, share), sizes in sorted(tally.first.items())]
     current = (cells for (number, _), cells in tally.cells.items() if number == stage)
     return ExperimentReport(
@@ -245,7 +244,7 @@ def tally_report(tally: Tally, *, stage: int, gates: Gates) -> ExperimentReport:
         metrics=tuple(metric for metric in _metrics(tally, gates) if metric is not None),
         guardrails=tuple(_guardrail(tally, name) for name in BAD),
         sample_ratio_log_evidence=stages_log_bayes_factor(counts),
-        lost_events=lost / told if told else 0.0,
+        lost_events=tally.lost_share,
         slow_seconds=tally.slow_seconds,
         shadow=ShadowReport(
             answers=tally.shadow["answers"],

@@ -21,7 +21,7 @@ from finetuner.errors import JournalError, UsageError
 from finetuner.records.journal import Journal
 from finetuner.records.observations import EventRecord, ObservationRecords
 
-Kind = Literal["exposure", "shadow", "feedback", "verdict"]
+Kind = Literal["exposure", "shadow", "feedback", "verdict", "dropped"]
 
 _LONGEST_LINE = 1 << 24
 _BATCH = 10_000
@@ -32,8 +32,9 @@ class Observation:
     """One thing that happened.
 
     Attributes:
-        kind: `exposure` (an answer was served), `shadow` (an answer nobody saw), `feedback` (how good an answer was)
-            or `verdict` (how good both answers to a shadowed request were).
+        kind: `exposure` (an answer was served), `shadow` (an answer nobody saw), `feedback` (how good an answer was),
+            `verdict` (how good both answers to a shadowed request were) or `dropped` (events that never reached a
+            file: the disk was full for longer than memory could hold them).
         request_id: Of the answer; exposure, shadow, feedback and verdict of a request share it.
         at: Seconds since the epoch.
         unit: Who was served; None where nobody was named.
@@ -53,12 +54,13 @@ class Observation:
         cost_usd: Where the prices are known.
         finish_reason: As the model gave it; `closed` where the caller left a stream before its end.
         error: The class of what the assigned arm raised; `Timeout` where it was late.
-        lost: Why a sampled shadow has no answer.
+        lost: Why a sampled shadow has no answer, or why events were dropped.
         valid: Whether the answer is what it must be, where the router was told how to see that.
         quality: 0 to 1, of feedback; of base's answer, of a verdict.
         tuned_quality: 0 to 1, of tuned's answer, of a verdict.
         prompt: What was asked, where texts are kept.
         answer: What was answered, likewise.
+        count: How many events were dropped.
     """
 
     kind: Kind
@@ -87,6 +89,7 @@ class Observation:
     tuned_quality: float | None = None
     prompt: str | None = None
     answer: str | None = None
+    count: int = 1
 
 
 _encode = msgspec.json.Encoder().encode

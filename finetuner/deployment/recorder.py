@@ -2,7 +2,8 @@
 
 A request puts its event into a spool in memory (see `spool`), so that it survives a kill -9 of the process, and into a
 bounded queue. A thread writes what waits every hundredth of a second, and another flushes four times a second, so that
-a power cut loses no more than that.
+a power cut loses no more than that. What doesn't fit into memory while the disk refuses is dropped, and the next write
+that the disk takes is followed by how much that was.
 """
 
 import threading
@@ -63,6 +64,8 @@ class Recorder:
         self._bytes = 0
         self._torn = False
         self._lost: Counter[str] = Counter()
+        self._untold = 0
+        self._last_dropped: Observation | None = None
         self._wake = threading.Event()
         self._asleep = False
         self._stop = threading.Event()
@@ -96,11 +99,9 @@ class Recorder:
             self._start()
         with self._lock:
             if len(self._waiting) >= self._options.capacity or self._bytes + len(data) > self._options.most_bytes:
-                self._lost["disk"] += 1
+                self._drop(event)
                 return False
-            self._waiting.append(data)
-            self._bytes += len(data)
-            spooled = self._spooled(data)
+            spooled = self._queue(data)
         if self._asleep:
             self._wake.set()
         return spooled
@@ -118,6 +119,36 @@ class Recorder:
             self._lost += Counter()  # leaves zeros out
             self._waiting.clear()
             self._bytes = 0
+
+    def _queue(self, data: bytes) -> bool:
+        """Have a line wait for the disk; whether the spool has it too. The lock is held."""
+        self._waiting.append(data)
+        self._bytes += len(data)
+        return self._spooled(data)
+
+    def _drop(self, event: Observation) -> None:
+        """Count an event that is dropped. The lock is held."""
+        self._lost["disk"] += 1
+        self._untold += 1
+        if self._last_dropped is None or event.stage >= self._last_dropped.stage:  # feedback knows no stage
+            self._last_dropped = event
+
+    def _confess(self) -> None:
+        """Have the number of dropped events follow what the disk took. The lock is held."""
+        last = self._last_dropped
+        if last is None:
+            return
+        told = Observation(
+            kind="dropped",
+            request_id=last.request_id,
+            at=last.at,
+            stage=last.stage,
+            epoch=last.epoch,
+            lost="disk",
+            count=self._untold,
+        )
+        self._untold, self._last_dropped = 0, None
+        self._queue(line(told))
 
     def _spooled(self, data: bytes) -> bool:
         """Whether the event is in the spool. The lock is held."""
@@ -180,6 +211,7 @@ class Recorder:
             self._dirty.set()
             with self._lock:
                 self._forget(written)
+                self._confess()
                 self._turn_over()
 
     def _forget(self, written: int) -> None:

@@ -95,6 +95,8 @@ class Tally:
         self._served: dict[str, _Served] = {}
         self._early: dict[str, float] = {}
         self._told = 0
+        self._recorded = 0
+        self._dropped = 0
         self._orphans = 0
 
     def add_all(self, events: Iterable[Observation]) -> "Tally":
@@ -114,6 +116,15 @@ class Tally:
                 self._score(event)
             case "verdict":
                 self._judge(event)
+            case "dropped":
+                self._dropped += event.count if event.stage > self._after_stage else 0
+
+    @property
+    def lost_share(self) -> float:
+        """The larger of two shares: of requests told of, those without an exposure; of all answers, those dropped."""
+        lost, told = self.lost
+        dropped = self._dropped / (self._recorded + self._dropped) if self._dropped else 0.0
+        return max(lost / told if told else 0.0, dropped)
 
     @property
     def lost(self) -> tuple[int, int]:
@@ -130,6 +141,7 @@ class Tally:
         served = _Served(current, cell, error=event.error is not None)
         self._served[event.request_id] = served
         if current:
+            self._recorded += 1
             self._limit(event)
         early = self._early.pop(event.request_id, None)
         if early is not None:
@@ -185,6 +197,7 @@ class Tally:
     def _shadow(self, event: Observation) -> None:
         if event.stage <= self._after_stage:
             return
+        self._recorded += 1
         if event.lost is not None:
             self.shadow_lost[event.lost] += 1
             return

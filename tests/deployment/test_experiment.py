@@ -163,6 +163,14 @@ def test_shadow_pairs_are_clustered_by_unit_and_losses_are_counted() -> None:
     assert numbers.shadow.lost_share == 0.02
 
 
+def test_dropped_events_count_as_lost_among_answers_seen_and_unseen() -> None:
+    served = list(shadowed(1000))
+    dropped = Observation(kind="dropped", request_id="x", at=2000.0, stage=1, lost="disk", count=100)
+    numbers = report(*served, dropped)
+    assert numbers.lost_events == 100 / (1000 + 1000 + 100)
+    assert report(*served).lost_events == 0
+
+
 def test_what_is_told_of_a_request_that_nobody_recorded_is_a_lost_event() -> None:
     events = [event for event in traffic(1000) if event.kind == "feedback" or event.at % 50]
     assert report(*events).lost_events == pytest.approx(0.02)

@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from finetuner.deployment import observations, recorder
 from finetuner.deployment.observations import Observation
 from finetuner.deployment.recorder import Recorder, RecorderOptions
 from finetuner.deployment.segments import Segment
+from finetuner.deployment.tally import Tally
 from finetuner.records.journal import Journal
 
 
@@ -124,6 +126,34 @@ def test_more_than_memory_may_hold_is_lost_and_counted(folder: Path, monkeypatch
         kept = record.waiting
         record.close(2)
         assert record.lost == {"disk": 30 - kept, "closing": kept}
+
+
+def test_what_was_dropped_is_told_by_the_next_write_that_the_disk_takes(
+    folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "_RETRY_SECONDS", 0.01)
+    refused = threading.Event()
+
+    def full(_self: Segment, _data: bytes) -> int:
+        refused.set()
+        raise OSError("no space left")
+
+    record = Recorder(folder, RecorderOptions(capacity=10))
+    with monkeypatch.context() as patch:
+        patch.setattr(Segment, "write", full)
+        for number in range(30):
+            record.append(attrs.evolve(event(number), stage=2))
+        record.append(Observation(kind="feedback", request_id="r0", at=30.0, quality=1.0))
+        assert refused.wait(10)
+    record.close()
+    observations.fold(folder, journal, "tickets")
+    kept = observations.folded(journal, "tickets")
+    assert [each.request_id for each in kept if each.kind == "exposure"] == names(10)
+    (dropped,) = (each for each in kept if each.kind == "dropped")
+    assert (dropped.count, dropped.stage, dropped.lost) == (21, 2, "disk")
+    assert record.lost == {"disk": 21}
+    assert Tally().add_all(kept).lost_share == 21 / 31
+    assert Tally(after_stage=2).add_all(kept).lost_share == 0, "they belong to the attempt before"
 
 
 def test_a_disk_that_hangs_holds_up_nobody(folder: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
