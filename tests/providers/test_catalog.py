@@ -90,3 +90,11 @@ def test_every_shipped_fact_has_its_source_and_day(provider):
     models = load_catalog(provider).models
     assert models
     assert [model.id for model in models if not model.source or model.as_of is None] == []
+
+
+def test_a_provider_of_any_model_says_what_holds_for_those_it_does_not_list():
+    """With the asked name as theirs; a listed one keeps its own facts."""
+    text = '[others]\nmethods = ["dpo"]\n[[models]]\nid = "a"\nmethods = ["supervised"]\n'
+    catalog = parse_catalog("acme", text, origin="acme.toml")
+    assert (catalog.get("/some/folder").id, catalog.get("/some/folder").methods) == ("acme:/some/folder", ("dpo",))
+    assert catalog.get("a").methods == ("supervised",)

@@ -38,6 +38,7 @@ def test_text_and_reference_are_inverse(provider, model):
     ("job", "provider"),
     [
         ("ftjob-local-0123456789ab", "local"),
+        ("ftjob-huggingface-0123456789ab", "huggingface"),
         ("ftjob-abc", "openai"),
         ("projects/1/locations/l/tuningJobs/2", "vertex"),
         ("other", None),
