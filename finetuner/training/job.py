@@ -12,7 +12,7 @@ from finetuner._core.clock import SYSTEM_CLOCK, Clock
 from finetuner._core.retry import retrying
 from finetuner._core.types import Json
 from finetuner._core.workspace import Workspace
-from finetuner.errors import UnknownNameError, UsageError
+from finetuner.errors import AuthenticationError, NotFoundError, UnknownNameError, UsageError
 from finetuner.providers.ports import Finding, JobEvent, JobSnapshot, Pauser, Provider
 from finetuner.providers.reference import provider_of_job
 from finetuner.records.jobs import JobRecord, JobRecords
@@ -134,6 +134,7 @@ class Job(JobView):
         Raises:
             UnknownNameError: Nothing tells which provider has it.
             NotFoundError: The provider has no such job.
+            AuthenticationError: The journal doesn't know it, and the provider that its id points to takes no key.
         """
         where = Workspace.at(workspace)
         journal = Journal.open(where)
@@ -143,7 +144,18 @@ class Job(JobView):
             raise UnknownNameError(f"no provider is known for job {job_id!r}; give provider=")
         connection = connected(known, where)
         wanted = record.job_id if record is not None and record.job_id is not None else job_id
-        snapshot = retrying(lambda: trainer_of(connection).get(wanted))
+        try:
+            snapshot = retrying(lambda: trainer_of(connection).get(wanted))
+        except (AuthenticationError, NotFoundError) as error:
+            if record is not None:
+                raise
+            unknown = f"job {job_id!r} isn't in the journal of {where.folder}"
+            raise type(error)(
+                f"{unknown}; asked instead, {connection.name} says: {error}",
+                provider=error.provider,
+                code=error.code,
+                request_id=error.request_id,
+            ) from error
         return cls._known(connection, journal, snapshot, record)
 
     @classmethod

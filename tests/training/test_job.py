@@ -7,12 +7,14 @@ import pytest
 from finetuner.data.dataset import Dataset
 from finetuner.data.examples import Example, assistant, user
 from finetuner.errors import (
+    AuthenticationError,
     BudgetExceededError,
     InvalidDataError,
     JobCancelledError,
     JobFailedError,
     JobNotReadyError,
     JobTimeoutError,
+    NotFoundError,
     ProviderConnectionError,
     RequestRejectedError,
     TrainingNotAvailableError,
@@ -178,6 +180,18 @@ def test_another_process_finds_the_job_by_its_id(tmp_path):
 def test_a_job_that_nobody_knows_asks_for_its_provider(tmp_path):
     with pytest.raises(UnknownNameError, match="give provider="):
         Job.get("unknown-form", workspace=tmp_path)
+
+
+def test_a_job_that_the_journal_does_not_know_is_told_with_the_journal_that_was_asked(tmp_path, monkeypatch):
+    """Whoever mistyped an id, or stands in another folder, is not sent to look for a key."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_ADMIN_KEY", raising=False)
+    with pytest.raises(
+        AuthenticationError, match=r"^job 'ftjob-nope' isn't in the journal of .*; asked instead, openai"
+    ):
+        Job.get("ftjob-nope", workspace=tmp_path)
+    with pytest.raises(NotFoundError, match=r"^job 'ftjob-local-0' isn't in the journal of .*; asked instead, local"):
+        Job.get("ftjob-local-0", workspace=tmp_path)
 
 
 def test_the_journal_knows_what_a_tuned_model_has_seen(tmp_path):
