@@ -5,6 +5,7 @@ Run: python benchmarks/reading.py [rows]    (20,000 rows are 94 MB; 300,000 are 
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from functools import partial
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
+from statistics import median
 
 from chats import write
 
@@ -21,20 +23,25 @@ from finetuner.data.engines import ENGINES
 from finetuner.data.tokenizers import Reference
 from finetuner.data.tokens import _encoding
 
-ROUNDS = 3
+ROUNDS = 5
 COUNTED = 4_000
 
 
-def timed(**works):
-    """The best wall time and CPU time (children included) of each work, in seconds; rounds take turns."""
-    best = {name: (float("inf"), float("inf")) for name in works}
-    for _ in range(ROUNDS):
+def cpu_seconds():
+    """CPU time of this process and of those that it has started and that have ended."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def timed(rounds=ROUNDS, **works):
+    """Median wall time and CPU time (children included) of each work, in seconds; rounds take turns."""
+    took = {name: [] for name in works}
+    for _ in range(rounds):
         for name, work in works.items():
-            before, start = sum(os.times()[:4]), time.perf_counter()
+            before, start = cpu_seconds(), time.perf_counter()
             work()
-            took = time.perf_counter() - start, sum(os.times()[:4]) - before
-            best[name] = tuple(map(min, best[name], took))
-    return best
+            took[name].append((time.perf_counter() - start, cpu_seconds() - before))
+    return {name: tuple(map(median, zip(*times, strict=True))) for name, times in took.items()}
 
 
 def by_hand(path):
@@ -66,9 +73,9 @@ def opened(path):
     return data[len(data) // 2], data[-1]
 
 
-def table(best, base):
-    for name, (wall, cpu) in best.items():
-        print(f"{name:<36}{wall:>8.3f}{best[base][0] / wall:>8.2f}{cpu:>10.3f}{best[base][1] / max(cpu, 0.01):>8.2f}")
+def table(took, base):
+    for name, (wall, cpu) in took.items():
+        print(f"{name:<36}{wall:>8.3f}{took[base][0] / wall:>8.2f}{cpu:>10.4f}{took[base][1] / max(cpu, 0.001):>8.2f}")
     print()
 
 
@@ -124,6 +131,21 @@ def main():
             "Dataset.tokens": some.tokens,
         }
         table(timed(**works), next(iter(works)))
+
+        def read():
+            for _ in data:
+                pass
+
+        passes = {
+            "read every example": read,
+            "analyze, without tokens": partial(data.analyze, tokens=False),
+            "analyze": data.analyze,
+            "review": data.review,
+            "redact every example": lambda: [None for _ in data.redact()],
+        }
+        print(f"{'one pass':<36}{'CPU, s':>8}{'ms a row':>12}")
+        for what, (_, cpu) in timed(rounds=1, **passes).items():
+            print(f"{what:<36}{cpu:>8.2f}{cpu / rows * 1000:>12.3f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Rule sets by provider. Built-ins and guests come through the same door: the entry-point group `finetuner.rules`."""
 
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
-from importlib.metadata import entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
 import attrs
@@ -76,7 +78,7 @@ def rules_for(provider: str, model: str | None = None, on: date | None = None) -
         UnknownNameError: No installed package brings rules of that name; the message lists the known ones.
     """
     day = on or datetime.now(UTC).date()
-    for point in entry_points(group=GROUP):
+    for point in _points(tuple(sys.path)):
         if point.name == provider:
             make: Callable[[str | None, date], RuleSet] = point.load()
             return make(model.removeprefix(f"{provider}:") if model else None, day)
@@ -85,4 +87,11 @@ def rules_for(provider: str, model: str | None = None, on: date | None = None) -
 
 def known() -> tuple[str, ...]:
     """Names of all providers that have rules, sorted."""
-    return tuple(sorted({point.name for point in entry_points(group=GROUP)}))
+    return tuple(sorted({point.name for point in _points(tuple(sys.path))}))
+
+
+@lru_cache(maxsize=8)
+def _points(path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The installed rules; finding them takes as long as checking a thousand lines."""
+    del path  # where they were looked for: `sys.path`, on which they depend
+    return tuple(entry_points(group=GROUP))
