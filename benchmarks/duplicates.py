@@ -1,20 +1,26 @@
 """Near-duplicates and contamination: CPU time, recall and precision on planted truth, beside peers in one run.
 
-The texts are the requests of the realistic chat file (`benchmarks/chats.py`). A pair counts as right where it was
-planted, or where its exact Jaccard index of word 5-grams reaches the threshold (copies of one original are alike too).
-The truth is what was planted and reaches the threshold.
+The texts are the requests of the realistic chat file (`benchmarks/chats.py`), and short ones of about 200 characters of
+the same words, in which one or two words are replaced. A pair counts as right where it was planted, or where its exact
+Jaccard index reaches the threshold (copies of one original are alike too); the truth is what was planted and reaches
+it. Long texts are compared as sets of 5 words, by all; short ones by 4 characters here and by 5 words elsewhere, each
+with a threshold that suits.
 
-Run: python benchmarks/duplicates.py [documents] [threshold]   (pip install datasketch rensa for the peers)
+All ways take turns, three rounds; each way's time is the median of CPU seconds, and the range is printed beside it.
+
+Run: python benchmarks/duplicates.py [documents]   (pip install datasketch rensa for the peers)
 """
 
+import os
 import random
 import re
 import resource
+import statistics
 import sys
 import time
 from importlib.util import find_spec
 
-from chats import chats
+from chats import ENGLISH, chats, prose
 
 from finetuner.data.contamination import contamination
 from finetuner.data.dataset import Dataset
@@ -22,6 +28,7 @@ from finetuner.data.examples import Example, assistant, user
 from finetuner.data.sketch import similar_pairs
 
 PERMUTATIONS = 128
+ROUNDS = 3
 WIDTH = 5
 WORD = re.compile(r"\w+")
 
@@ -37,6 +44,23 @@ def planted(size):
         texts.append(record["messages"][1]["content"])
         if original is not None and not exact:
             copies.append((original, row))
+    return texts, copies
+
+
+def short(size):
+    """Texts of about 200 characters; every tenth is an earlier one with one or two words replaced."""
+    dice = random.Random(0)
+    texts, copies = [], []
+    for row in range(size):
+        if row % 10 == 9:
+            original = dice.randrange(row)
+            words = texts[original].split(" ")
+            for place in dice.sample(range(len(words)), dice.randint(1, 2)):
+                words[place] = dice.choice(ENGLISH)
+            copies.append((original, row))
+            texts.append(" ".join(words))
+        else:
+            texts.append(prose(dice, ENGLISH, 200))
     return texts, copies
 
 
@@ -70,30 +94,42 @@ def rensa(texts, near):
     return found
 
 
-def jaccard(one, other):
-    first, second = grams(one), grams(other)
+def jaccard(one, other, sets=grams):
+    first, second = sets(one), sets(other)
     return len(first & second) / max(1, len(first | second))
 
 
-def near_duplicates(size, near):
-    texts, copies = planted(size)
-    truth = {pair for pair in copies if jaccard(texts[pair[0]], texts[pair[1]]) >= near}
-    ways = {"finetuner": own}
-    ways |= {way.__name__: way for way in (datasketch, rensa) if find_spec(way.__name__)}
-    print(f"{size:,} requests, {sum(map(len, texts)) / 1e6:.0f} MB, {len(truth)} planted pairs from {near}")
-    print(f"{'way':<11} {'CPU s':>7} {'us each':>8} {'ratio':>6} {'recall':>7} {'precision':>9} {'peak MB':>8}")
-    base = None
-    for name, way in ways.items():
-        start = time.process_time()
-        found = way(texts, near)
-        took = time.process_time() - start
-        base = base or took
-        equal = {(one, other) for one, other in found if texts[one] == texts[other]}
-        wrong = sum(jaccard(texts[one], texts[other]) < near for one, other in found - truth - equal)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        recall, precision = len(found & truth) / len(truth), 1 - wrong / max(1, len(found))
-        print(f"{name:<11} {took:>7.2f} {took / size * 1e6:>8.0f} {took / base:>6.1f}", end=" ")
-        print(f"{recall:>7.3f} {precision:>9.3f} {peak:>8.0f}")
+def characters(text):
+    words = f" {' '.join(WORD.findall(text.lower()))} "
+    return {words[n : n + 4] for n in range(len(words) - 3)}
+
+
+def near_duplicates(texts, copies, near, sets):
+    """A table for some texts; `near` and `sets` are for finetuner, the peers look for .5 by words."""
+    ways = {"finetuner": (own, near)}
+    ways |= {way.__name__: (way, 0.5) for way in (datasketch, rensa) if find_spec(way.__name__)}
+
+    def alike(pair):
+        one, other = texts[pair[0]], texts[pair[1]]
+        return jaccard(one, other, sets) >= near or jaccard(one, other) >= 0.5
+
+    truth = {pair for pair in copies if alike(pair) and texts[pair[0]] != texts[pair[1]]}
+    took, found = {name: [] for name in ways}, {}
+    for _ in range(ROUNDS):
+        for name, (way, threshold) in ways.items():
+            start = time.process_time()
+            found[name] = way(texts, threshold)
+            took[name].append(time.process_time() - start)
+    size = len(texts)
+    print(f"{size:,} texts of {sum(map(len, texts)) // size:,} characters, {len(truth)} planted pairs")
+    print(f"{'way':<11} {'CPU s':>7} {'range':>13} {'us each':>8} {'ratio':>6} {'recall':>7} {'precision':>9}")
+    base = statistics.median(took["finetuner"])
+    for name, times in took.items():
+        median, span = statistics.median(times), f"{min(times):.2f} to {max(times):.2f}"
+        recall = len(found[name] & truth) / len(truth)
+        precision = 1 - sum(not alike(pair) for pair in found[name] - truth) / max(1, len(found[name]))
+        print(f"{name:<11} {median:>7.2f} {span:>13} {median / size * 1e6:>8.0f} {median / base:>6.1f}", end=" ")
+        print(f"{recall:>7.3f} {precision:>9.3f}")
 
 
 def contaminated(size):
@@ -128,6 +164,9 @@ def contaminated(size):
 
 
 if __name__ == "__main__":
-    documents = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    near_duplicates(documents, float(sys.argv[2]) if len(sys.argv) > 2 else 0.5)
+    documents = int(sys.argv[1]) if len(sys.argv) > 1 else 4_000
+    near_duplicates(*planted(documents), 0.5, grams)
+    near_duplicates(*short(documents), 0.7, characters)
     contaminated(min(documents, 2_000))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak {peak:.0f} MB; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")

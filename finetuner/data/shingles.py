@@ -80,10 +80,10 @@ def runs(texts: Sequence[str], kept: int | None = None, width: int = WORDS) -> S
         hashes *= _STEP
         hashes += units[offset : offset + len(hashes)]
     rows, hashes = inside(mix(hashes), last, width, words, kept)
-    few = np.flatnonzero((words < width) & (words > 0))
-    if len(few):
-        single = np.repeat(few, words[few])
-        places = np.concatenate([np.arange(last[row] - words[row], last[row]) for row in few])
+    few = (words < width) & (words > 0)
+    if few.any():
+        places = np.flatnonzero(np.repeat(few, words))
+        single = np.searchsorted(last, places, side="right").astype(np.int64)
         rows, hashes = np.concatenate([rows, single]), np.concatenate([hashes, mix(units[places])])
     return Shingles(rows, hashes, words)
 

@@ -77,8 +77,8 @@ def similar_pairs(texts: Sequence[str], near: float) -> Pairs:
 class _Waiting:
     """Texts whose runs aren't worked out yet."""
 
-    rows: list[int] = attrs.field(factory=list)
-    texts: list[str] = attrs.field(factory=list)
+    rows: list[int] = attrs.field(factory=list[int])
+    texts: list[str] = attrs.field(factory=list[str])
     characters: int = 0
 
 
