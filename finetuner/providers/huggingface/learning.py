@@ -1,5 +1,7 @@
 """Training an adapter with TRL: supervised or by preference, one checkpoint and one validation for each epoch."""
 
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -7,8 +9,12 @@ from typing import Any, Final, Protocol
 import attrs
 
 from finetuner._core.types import JsonObject
+from finetuner.errors import UsageError
 from finetuner.providers.huggingface import libraries
 from finetuner.providers.huggingface.mapping import Hyperparameters, exhausted
+
+PROCESSES: Final = "FINETUNER_HUGGINGFACE_PROCESSES"
+"""The variable that says how many processes train."""
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 _ACCURACIES: Final = ("mean_token_accuracy", "rewards/accuracies")
@@ -36,10 +42,14 @@ class Plan:
 
 
 class Listener(Protocol):
-    """Hears how training goes; what it raises ends the training."""
+    """Hears how training goes, in each process that trains; what `step` raises in one ends the training in all."""
 
-    def step(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+    def step(self, step: int, total: int) -> None:
         """A step of the optimizer is done."""
+        ...
+
+    def loss(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+        """The loss of a step is known."""
         ...
 
     def epoch(self, epoch: int, step: int, folder: Path, metrics: Mapping[str, float]) -> None:
@@ -83,18 +93,20 @@ def train(
         callbacks=[_callback(_Ear(plan, listener))],
     )
     trainer.train(resume_from_checkpoint=str(plan.resume) if plan.resume else None)
+    _any_of_us(False)  # nobody tidies up while another still writes
 
 
 def _settings(plan: Plan, validated: bool) -> dict[str, Any]:
     torch, chosen = libraries.torch(), plan.chosen
     cuda = bool(torch.cuda.is_available())
-    batch, micro = chosen.batch_size or 1, chosen.micro_batch_size or 1
+    batch, share = chosen.batch_size or 1, int(os.environ.get("WORLD_SIZE", "1"))
+    micro = min(chosen.micro_batch_size or 1, max(1, batch // share))
     return {
         "output_dir": str(plan.folder),
         "num_train_epochs": chosen.epochs,
         "per_device_train_batch_size": micro,
         "per_device_eval_batch_size": micro,
-        "gradient_accumulation_steps": -(-batch // micro),
+        "gradient_accumulation_steps": -(-batch // (micro * share)),
         "learning_rate": chosen.learning_rate,
         "max_length": None if plan.method == "supervised" else chosen.max_length,
         "eval_strategy": "epoch" if validated else "no",
@@ -109,6 +121,7 @@ def _settings(plan: Plan, validated: bool) -> dict[str, Any]:
         "fp16": False,
         "gradient_checkpointing": cuda,
         "dataloader_pin_memory": cuda,
+        "ddp_find_unused_parameters": False if share > 1 else None,
     }
 
 
@@ -120,6 +133,47 @@ def _lora(chosen: Hyperparameters) -> Any:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
+
+
+class LeftError(Exception):
+    """Another process of the same training was told to stop."""
+
+
+def rank() -> int | None:
+    """Which process of a training this is, from 0; None where it is the only one."""
+    number = os.environ.get("RANK")
+    return None if number is None else int(number)
+
+
+def workers() -> int:
+    """How many processes a training takes: `$FINETUNER_HUGGINGFACE_PROCESSES`, else one for each GPU.
+
+    Raises:
+        UsageError: The variable isn't a number from 1.
+    """
+    given = os.environ.get(PROCESSES)
+    if given is not None and (not given.isdecimal() or int(given) < 1):
+        raise UsageError(f"${PROCESSES} is {given!r}; it must be a number from 1")
+    return int(given) if given else max(1, int(libraries.torch().cuda.device_count()))
+
+
+def launch_command(module: str, arguments: Sequence[str], count: int) -> tuple[str, ...]:
+    """What starts a module in so many processes of this machine, by accelerate."""
+    where = "--multi_gpu" if libraries.torch().cuda.is_available() else "--cpu"
+    settings = ("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")
+    launch = (sys.executable, "-m", "accelerate.commands.launch", where, "--num_processes", str(count), *settings)
+    return (*launch, "-m", module, *arguments)
+
+
+def _any_of_us(mine: bool) -> bool:
+    """Whether a flag is set in any process of this training; all wait for each other here."""
+    torch = libraries.torch()
+    if rank() is None or not torch.distributed.is_initialized():
+        return mine
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    flag = torch.tensor([int(mine)], device=device)
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())
 
 
 class _Ear:
@@ -134,7 +188,13 @@ class _Ear:
 
     def on_step_end(self, event: "_Event") -> None:
         """A step: also where no loss is logged, for a wish to be seen in time."""
-        self._listener.step(int(event.state.global_step), int(event.state.max_steps), {})
+        stop: Exception | None = None
+        try:
+            self._listener.step(int(event.state.global_step), int(event.state.max_steps))
+        except Exception as error:  # noqa: BLE001  # whatever it is, no process may be left waiting for this one
+            stop = error
+        if _any_of_us(stop is not None):
+            raise stop or LeftError
 
     def on_log(self, event: "_Event") -> None:
         """The loss of a step."""
@@ -143,7 +203,7 @@ class _Ear:
             return
         self._train.append(float(found["loss"]))
         metrics = {"train_loss": float(found["loss"])} | _accuracy(found, "", "train_accuracy")
-        self._listener.step(int(event.state.global_step), int(event.state.max_steps), metrics)
+        self._listener.loss(int(event.state.global_step), int(event.state.max_steps), metrics)
 
     def on_evaluate(self, event: "_Event") -> None:
         """The validation at an epoch's end; training stops here where it has stopped to help."""
@@ -161,6 +221,7 @@ class _Ear:
             metrics["train_loss"] = sum(self._train) / len(self._train)
         self._train, self._valid = [], {}
         folder = self._plan.folder / f"checkpoint-{step}"
+        _any_of_us(False)  # each process has written its part of the checkpoint
         self._listener.epoch(round(event.state.epoch), step, folder, metrics)
 
 

@@ -1,5 +1,6 @@
 """The training process of open weights: `python -m finetuner.providers.huggingface.process JOB_FOLDER LAUNCH`."""
 
+import contextlib
 import os
 import shutil
 import sys
@@ -36,10 +37,12 @@ class Training(DetachedTraining):
         self._epochs = 0
         self._begun = self._flushed = time.monotonic()
         self._first_epoch = 0
+        self._first = learning.rank() is None  # and not one of several that a first process became
 
     def train(self) -> None:
         """Train to the last epoch. Raises `InvalidDataError` and what else the job fails with."""
-        self._enter(VALIDATING, "validating the files")
+        if self._first:
+            self._enter(VALIDATING, "validating the files")
         request, limits = self._record.request, self._record.limits
         base = Base.read(self._record.size).fetched()
         tokenizer = weights.load_tokenizer(base)
@@ -57,12 +60,15 @@ class Training(DetachedTraining):
         rows, tokens = self._rows(training, tokenizer, chosen, "training_file")
         valid_rows = self._rows(validation, tokenizer, chosen, "validation_file")[0] if validation else None
         self._state = attrs.evolve(self._state, hyperparameters=attrs.asdict(chosen))
-        self._enter(QUEUED, "the files are valid; waiting for the machine")
-        self._wait_for_turn()
-        self._take_over()
+        if self._first:
+            self._enter(QUEUED, "the files are valid; waiting for the machine")
+            self._wait_for_turn()
+            self._take_over()
         kept = self._folder.checkpoints()
         begun = f"goes on after epoch {kept[-1].epoch}" if kept else "starts"
         self._enter(RUNNING, f"training {begun}: {len(rows)} examples, {tokens:,} tokens")
+        if self._first and (count := learning.workers()) > 1:
+            self._multiply(count)
         self._learn(base, tokenizer, chosen, rows, valid_rows)
         self._state = attrs.evolve(
             self._state,
@@ -103,7 +109,8 @@ class Training(DetachedTraining):
         validation: list[JsonObject] | None,
     ) -> None:
         kept, scratch = self._folder.checkpoints(), self._folder.path / "scratch"
-        shutil.rmtree(scratch, ignore_errors=True)  # what a killed process left halfway
+        if self._first:
+            shutil.rmtree(scratch, ignore_errors=True)  # what a killed process left halfway
         parent = self._parent_adapter()
         plan = learning.Plan(
             method=self._record.request.method,
@@ -120,8 +127,18 @@ class Training(DetachedTraining):
         model = weights.load_model(base, parent, trainable=True)
         self._begun = time.monotonic()
         learning.train(model, tokenizer.native, plan, rows, validation, self)
+        self._tidy(scratch)
+
+    def _tidy(self, scratch: Path) -> None:
         _strip(self._folder.checkpoint(self._folder.checkpoints()[-1].step))
         shutil.rmtree(scratch, ignore_errors=True)
+
+    def _multiply(self, count: int) -> None:
+        """Become so many processes that train this job together; the first of them goes on telling how it is."""
+        arguments = (str(self._folder.path), str(self._state.launch))
+        command = learning.launch_command(KIND.process, arguments, count)
+        os.environ["PYTHONSAFEPATH"] = "1"
+        os.execv(command[0], command)  # noqa: S606  # our own interpreter and module
 
     def _parent_adapter(self) -> Path | None:
         """The adapter of the tuned model that this job goes on from."""
@@ -133,17 +150,20 @@ class Training(DetachedTraining):
 
     # -- what the training tells ---------------------------------------------------------------------------------------
 
-    def step(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+    def step(self, step: int, total: int) -> None:
         """A step is done: obey wishes, and tell others now and then."""
         self._obey()
         epoch = min(self._epochs, 1 + (step - 1) * self._epochs // total) if total else 1
         self._state = attrs.evolve(self._state, step=step, total_steps=total, epoch=max(1, epoch))
-        if metrics and step % max(1, total // _MOST_STEP_EVENTS) == 0:
-            place: dict[str, float] = {"step": step, "total_steps": total, "epoch": max(1, epoch)}
-            self._say(f"step {step}/{total}", metrics=place | dict(metrics))
         if time.monotonic() - self._flushed > _FLUSH:
             self._flush()
             self._flushed = time.monotonic()
+
+    def loss(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+        """The loss of a step is known: say it, of long trainings now and then."""
+        if step % max(1, total // _MOST_STEP_EVENTS) == 0:
+            place: dict[str, float] = {"step": step, "total_steps": total, "epoch": self._state.epoch or 1}
+            self._say(f"step {step}/{total}", metrics=place | dict(metrics))
 
     def epoch(self, epoch: int, step: int, folder: Path, metrics: Mapping[str, float]) -> None:
         """An epoch is done: keep its checkpoint, and say when all will be."""
@@ -168,6 +188,31 @@ class Training(DetachedTraining):
         seconds = (time.monotonic() - self._begun) / max(1, epoch - self._first_epoch)
         self._state = attrs.evolve(self._state, estimated_finish=time.time() + (self._epochs - epoch) * seconds)
         self._flush()
+
+
+class Helper(Training):
+    """One of several processes that train a job, but not the one that tells of it: it writes nothing."""
+
+    def run(self) -> bool:
+        """Train along. What goes wrong ends this process, and with it the others."""
+        with contextlib.suppress(learning.LeftError):
+            self.train()
+        return False
+
+    def epoch(self, epoch: int, step: int, folder: Path, metrics: Mapping[str, float]) -> None:
+        """Nothing: the first process keeps the checkpoint."""
+
+    def _obey(self) -> None:
+        """Nothing: the first process obeys, for all."""
+
+    def _tidy(self, scratch: Path) -> None:
+        """Nothing: the first process does."""
+
+    def _flush(self) -> None:
+        """Nothing: the first process tells."""
+
+    def _say(self, message: str, *, level: str = "info", metrics: Mapping[str, float] | None = None) -> None:
+        """Nothing: the first process tells."""
 
 
 def _strip(folder: Path) -> None:
@@ -211,6 +256,10 @@ def main(arguments: list[str]) -> int:
         arguments: The job's folder and the number of the launch.
     """
     os.environ.update({name: os.environ.get(name, value) for name, value in _QUIET.items()})
+    if learning.rank():
+        place, launch = arguments
+        Helper(JobFolder(KIND, Path(place)), int(launch)).run()
+        return 0
     return serve(Training, KIND, arguments)
 
 

@@ -13,6 +13,8 @@ from finetuner.providers.ports import CANCELLED, FAILED, PAUSED, SUCCEEDED, Comp
 from finetuner.testing import ProviderContract
 from finetuner.training.job import Job
 
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # among libraries
+
 LONG = {"epochs": 50, "batch_size": 1, "learning_rate": 0.01}
 
 
@@ -135,6 +137,30 @@ class TestWishes:
         bench.provider.pauser.resume(job.id)
         bench.until(lambda: len(bench.provider.trainer.checkpoints(job.id)) > done, "the next epoch")
         assert any(text.startswith(f"training goes on after epoch {done}") for text in messages(bench, job.id))
+        bench.provider.trainer.cancel(job.id)
+        assert bench.finished(job.id).status == CANCELLED
+
+
+@pytest.mark.slow
+class TestSeveralProcesses:
+    """As several GPUs are used: accelerate starts the processes, and the first tells of the job."""
+
+    @pytest.fixture(autouse=True)
+    def _two(self, monkeypatch) -> None:
+        monkeypatch.setenv("FINETUNER_HUGGINGFACE_PROCESSES", "2")
+
+    def test_they_train_one_job(self, bench):
+        file = bench.upload(bench.lines(30))
+        job = bench.run(training_file=file, validation_file=file)
+        assert job.status == SUCCEEDED, job.failure
+        points = bench.provider.trainer.checkpoints(job.id)
+        assert [point.epoch for point in points] == [1, 2]
+        assert points[1].metrics["valid_loss"] < points[0].metrics["valid_loss"]
+        assert sum(text.startswith("epoch") for text in messages(bench, job.id)) == 2, "one process alone tells"
+
+    def test_they_stop_together(self, bench):
+        job = bench.provider.trainer.create(bench.request(hyperparameters=LONG))
+        until_first_epoch(bench, job.id)
         bench.provider.trainer.cancel(job.id)
         assert bench.finished(job.id).status == CANCELLED
 
