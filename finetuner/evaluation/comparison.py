@@ -1,6 +1,7 @@
 """Comparing a base and a tuned model on the same rows: the paired difference, and what it takes to see one."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import attrs
@@ -101,7 +102,7 @@ class Comparison:
 def compare(
     base: Model | str,
     tuned: Model | str,
-    data: LabeledData,
+    data: LabeledData | str | Path,
     *,
     correction: Correction = "holm",
     **options: Unpack[EvaluateOptions],
@@ -111,7 +112,7 @@ def compare(
     Args:
         base: `provider:model`, or a `Model`.
         tuned: Likewise.
-        data: Examples with their expected answers.
+        data: Examples with their expected answers, or the path of their file.
         correction: How p-values of slices are adjusted, over all groups together: `holm` or `bh`.
         **options: As for `evaluate`; `max_usd` is for both models together.
 
@@ -132,7 +133,7 @@ def compare(
 async def compare_async(
     base: Model | str,
     tuned: Model | str,
-    data: LabeledData,
+    data: LabeledData | str | Path,
     *,
     correction: Correction = "holm",
     **options: Unpack[EvaluateOptions],

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Unpack
 
 from finetuner.evaluation.court import Court, CourtLimits
@@ -14,12 +15,12 @@ from finetuner.records.evaluations import EvaluationRecords
 from finetuner.records.journal import Journal
 
 
-def evaluate(model: Model | str, data: LabeledData, **options: Unpack[EvaluateOptions]) -> Evaluation:
+def evaluate(model: Model | str, data: LabeledData | str | Path, **options: Unpack[EvaluateOptions]) -> Evaluation:
     """How a model does on a data set. Ask the same again and it goes on where it stopped, paying for nothing twice.
 
     Args:
         model: `provider:model`, or a `Model`.
-        data: Examples with their expected answers.
+        data: Examples with their expected answers, or the path of their file.
         **options: See `finetuner.evaluation.session.Settings`: `metrics`, `judge`, `task`, `journal` or `workspace`,
             `concurrency`, `max_usd`, `max_total_tokens`, `max_seconds`, `options`, `on_progress`,
             `allow_training_rows`, `cache`, `clock`.
@@ -47,7 +48,9 @@ def evaluate(model: Model | str, data: LabeledData, **options: Unpack[EvaluateOp
         return believed.close(verdicts)
 
 
-async def evaluate_async(model: Model | str, data: LabeledData, **options: Unpack[EvaluateOptions]) -> Evaluation:
+async def evaluate_async(
+    model: Model | str, data: LabeledData | str | Path, **options: Unpack[EvaluateOptions]
+) -> Evaluation:
     """Like `evaluate`, without blocking the event loop."""
     settings = Settings(**options)
     with opened(settings.journal, settings.workspace) as records:

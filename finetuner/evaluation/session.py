@@ -14,6 +14,7 @@ from finetuner._core.concurrency import ConcurrencyPolicy
 from finetuner._core.hashing import json_sha256, sha256
 from finetuner._core.types import Json, JsonObject
 from finetuner._core.workspace import Workspace
+from finetuner.data.dataset import Dataset
 from finetuner.data.examples import Example
 from finetuner.errors import UsageError
 from finetuner.evaluation.batching import BatchWork, run_batches, run_batches_async
@@ -163,10 +164,11 @@ class Session:
 
     @classmethod
     def prepare(
-        cls, model: Model | str, data: LabeledData, records: EvaluationRecords, settings: Settings
+        cls, model: Model | str, data: LabeledData | str | Path, records: EvaluationRecords, settings: Settings
     ) -> "Session":
         """Read the data, connect the model, and find what earlier runs left."""
         connected = Model.of(model).connected()
+        data = Dataset.load(data) if isinstance(data, str | Path) else data
         examples = tuple(data)
         if not examples:
             raise UsageError(f"{data.source} has no rows to evaluate")

@@ -26,6 +26,7 @@ from finetuner.errors import (
     UnexpectedAnswerError,
     UsageError,
 )
+from finetuner.evaluation.comparison import compare
 from finetuner.evaluation.run import evaluate, evaluate_async
 from finetuner.providers.catalog import BaseModel, Catalog, Prices
 from finetuner.providers.model import Model
@@ -51,6 +52,15 @@ def test_every_row_is_in_the_result_with_its_place(rows, model, place):
     assert str(result.metrics["accuracy"]) == "1.000 [0.912, 1.000] (n=40)"
     assert result.latency is not None
     assert result.latency.p95 == 0.25
+
+
+def test_data_may_be_the_path_of_their_file(model, place, tmp_path):
+    path = tmp_path / "test.csv"
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in PAIRS), "utf-8")
+    both = compare(model(right)[0], model(right)[0], path, workspace=place)
+    result = evaluate(model(right)[0], str(path), workspace=place)
+    assert result.source == str(path)
+    assert both.n == result.counts.scored == 40
 
 
 def test_denominators_add_up(rows, model, place):
