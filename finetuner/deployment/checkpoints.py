@@ -311,7 +311,8 @@ def _decided(rollout: RolloutLink | None, name: str) -> Box:
     if last is None:
         return missing("live comparison positive", "no decision yet", command)
     passed = last.summary.startswith("PROMOTE")
-    return Box(name="live comparison positive", passed=passed, evidence=last.summary, command=command)
+    told = wording.first_of(last.summary.split("; "))
+    return Box(name="live comparison positive", passed=passed, evidence=told, command=command)
 
 
 def _watched(rollout: RolloutLink | None, name: str) -> Box:

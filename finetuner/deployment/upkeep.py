@@ -9,7 +9,7 @@ from finetuner.deployment.checkpoints import Box, Phase, missing
 from finetuner.deployment.observations import Observation
 from finetuner.deployment.retraining import MONTH_DAYS
 from finetuner.deployment.state import RolloutState
-from finetuner.deployment.wording import ago, figures, shortened
+from finetuner.deployment.wording import ago, figures, first_of, shortened
 from finetuner.evaluation.statistics.proportions import wilson
 from finetuner.records.findings import Finding
 from finetuner.records.rollouts import DecisionRecord
@@ -97,8 +97,8 @@ def _metrics(rollout: str, entry: DecisionRecord | None, now: float) -> Box:
     command = f"fine-tuner-cc rollout decide {rollout}"
     if entry is None:
         return missing("metrics looked at", "not this week", command)
-    action, reasons = entry.body["action"], entry.body["reasons"]
-    told = f"{action}: {shortened('; '.join(reasons))}, {_when(entry, now)}"
+    action = entry.body["action"]
+    told = f"{action}: {first_of(entry.body['reasons'])}, {_when(entry, now)}"
     return Box(name="metrics looked at", passed=action != "ROLLBACK", evidence=told, command=command)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 _FINGERPRINT: Final = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
@@ -30,6 +30,12 @@ def shortened(text: str) -> str:
     """A text with its fingerprints cut to 12 digits, and itself where it is long."""
     brief = _FINGERPRINT.sub(r"\1", text)
     return brief if len(brief) <= _LONGEST else f"{brief[: _LONGEST - 1]}…"
+
+
+def first_of(reasons: Sequence[str]) -> str:
+    """The first reason, and how many more there are."""
+    rest = len(reasons) - 1
+    return f"{reasons[0] if reasons else 'no reason'}{f' (and {rest} more)' if rest > 0 else ''}"
 
 
 def ago(seconds: float) -> str:

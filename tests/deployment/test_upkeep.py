@@ -77,7 +77,7 @@ def test_a_person_read_them_this_week(days_ago: float, said: bool, passed: bool 
 @pytest.mark.parametrize(("action", "passed"), [("PROMOTE", True), ("HOLD", True), ("ROLLBACK", False)])
 def test_metrics_are_looked_at_by_deciding(action: str, passed: bool) -> None:
     found = box(weekly(entry("decide", {"action": action, "reasons": ["a", "b"]})), "metrics")
-    assert (found.passed, found.evidence) == (passed, f"{action}: a; b, yesterday")
+    assert (found.passed, found.evidence) == (passed, f"{action}: a (and 1 more), yesterday")
 
 
 @pytest.mark.parametrize(("failed", "passed"), [(0, True), (20, True), (80, False)])

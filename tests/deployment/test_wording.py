@@ -46,6 +46,11 @@ def test_nothing_is_said_to_be_nothing_and_long_texts_are_cut() -> None:
     assert len(wording.shortened("x" * 200)) == 80
 
 
+def test_of_many_reasons_the_first_is_told() -> None:
+    assert wording.first_of(["a", "b", "c"]) == "a (and 2 more)"
+    assert (wording.first_of(["a"]), wording.first_of([])) == ("a", "no reason")
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
