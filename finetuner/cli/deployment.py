@@ -142,6 +142,11 @@ def sample(
     lines = [codec.to_json(request) for request in found.requests]
     codec.write_atomically(file, "".join(f"{line}\n" for line in lines).encode())
     uncertain = sum(request.why != "random" for request in found.requests)
+    if textless := sum(request.answer is None for request in found.requests):
+        output.advice(
+            f"{textless:,} of them without a text, which the router doesn't keep by default: find them in your logs by "
+            'request_id, or give Router(…, options=RouterOptions(texts="all"))'
+        )
     shown = f"{file} ({len(lines)} of {found.served:,} answers of {found.week}, {uncertain} of them uncertain)"
     output.result(shown, found, as_json=as_json)
 

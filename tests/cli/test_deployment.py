@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from finetuner import Model, Rollout, Router
+from finetuner.deployment.attempts import RouterOptions
+from finetuner.testing import ScriptedProvider
+
 
 @pytest.fixture
 def job(shell, training):
@@ -36,6 +40,23 @@ def test_a_rollout_goes_up_and_comes_down(shell, job):
     assert shell("rollout", "report", "nothing") == 1
     assert "known: tickets" in shell.err
     assert shell("rollout", "ramp", "tickets", "--share", 1) == 2
+
+
+def test_a_sample_says_how_many_of_its_answers_have_no_text(shell, tmp_path):
+    """A router keeps no texts unless it is told to; whoever is to read them must know where they are."""
+    base, tuned = (Model(f"scripted:{name}", provider=ScriptedProvider(answers=name)) for name in ("base", "tuned"))
+    rollout = Rollout.create("tickets", base=base, tuned=tuned, store=tmp_path / "workspace")
+    rollout.ramp(0.99)
+    for texts, units in (("none", range(3)), ("all", range(10, 15))):
+        with Router(rollout, base=base, tuned=tuned, options=RouterOptions(texts=texts)) as router:
+            for unit in units:
+                router.complete("hello", unit=unit)
+    assert shell("monitor", "sample", "tickets") == 0
+    answers = [
+        json.loads(line)["answer"] for line in (tmp_path / "weekly_sample.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert 0 < answers.count(None) < len(answers)
+    assert shell.err.startswith(f"{answers.count(None)} of them without a text")
 
 
 def test_monitoring_writes_a_sample_and_tells_dates_and_drift(shell, job, training, tmp_path):
