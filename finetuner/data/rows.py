@@ -163,7 +163,7 @@ class View:
 
     @cached_property
     def _is_chat(self) -> bool:
-        return self.wire in (openai, finetuner) and self.decodes_by_name
+        return (self.wire is openai or self.wire is finetuner) and self.decodes_by_name
 
     @property
     def decodes_by_name(self) -> bool:
