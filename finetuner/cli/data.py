@@ -129,7 +129,10 @@ def analyze(
     workspace: Place = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show classes, balance, duplicates, conflicts, languages and tokens; and the drift against other data."""
+    """Show classes, balance, duplicates, conflicts, languages and tokens; and the drift against other data.
+
+    Exit status 1 when no line can be read.
+    """
     from finetuner.data.checks.rules import rules_for
     from finetuner.data.dataset import Dataset
     from finetuner.data.drift import drift
@@ -142,6 +145,8 @@ def analyze(
     moved = None if against is None else drift(found, Dataset.load(against).analyze(tokens=tokens, model=model))
     text = str(found) if moved is None else f"{found}\n{moved}"
     output.result(text, {**output.plain(found), **levels, "drift": moved}, as_json=as_json)
+    if not found.size:
+        raise typer.Exit(1)
 
 
 def review(

@@ -118,6 +118,12 @@ def test_split_writes_three_files_and_proves_that_nothing_leaks(shell, training)
     assert min(sizes) > 0
 
 
+def test_an_analysis_of_nothing_readable_is_no_success(shell, tmp_path):
+    (tmp_path / "rows.csv").write_text("what,kind\nhi there,greeting\n", "utf-8")
+    assert shell("analyze", "rows.csv") == 1
+    assert "Unreadable lines: 1; validate lists them" in shell.out
+
+
 def test_split_gives_the_rest_to_the_test_set(shell, training):
     assert shell("split", training, "--train", 80, "--val", 20, "--json") == 0
     assert set(shell.json["files"]) == {"train", "val"}
