@@ -64,6 +64,12 @@ class Comparison:
     needed_n: int | None
     verdict: Verdict
 
+    def __str__(self) -> str:
+        """Both models, their difference and the verdict, a line each, as `fine-tuner-cc compare` prints."""
+        from finetuner.evaluation.text import comparison_text
+
+        return comparison_text(self)
+
     @property
     def explanation(self) -> str:
         """The verdict in words, with what it would take where nothing is shown."""

@@ -153,6 +153,12 @@ class Evaluation:
     cost: float | None = None
     judged: JudgeReport | None = None
 
+    def __str__(self) -> str:
+        """Metrics with intervals, counts, latency and cost, a line each, as `fine-tuner-cc evaluate` prints."""
+        from finetuner.evaluation.text import evaluation_text
+
+        return evaluation_text(self)
+
     @property
     def value(self) -> Estimate | None:
         """The deciding metric; None where no row has an answer."""

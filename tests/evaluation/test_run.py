@@ -61,6 +61,8 @@ def test_data_may_be_the_path_of_their_file(model, place, tmp_path):
     result = evaluate(model(right)[0], str(path), workspace=place)
     assert result.source == str(path)
     assert both.n == result.counts.scored == 40
+    assert str(result).startswith("Accuracy: 100.0% [91.2, 100.0]\n")  # print() tells what the command tells
+    assert str(both).startswith("Base: 100.0% accuracy [91.2, 100.0]\nTuned: ")
 
 
 def test_denominators_add_up(rows, model, place):
