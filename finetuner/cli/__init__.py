@@ -3,8 +3,6 @@
 import sys
 from collections.abc import Sequence
 
-from finetuner.cli import output
-
 __all__ = ["main"]
 
 DONE, NO, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -42,6 +40,7 @@ def _status(code: object) -> int:
 
 
 def _failed(error: Exception) -> int:
+    from finetuner.cli import output
     from finetuner.errors import FinetunerError, UsageError
 
     output.error(_one_line(error) if isinstance(error, FinetunerError | OSError) else f"unexpected {_described(error)}")
