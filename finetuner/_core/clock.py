@@ -28,6 +28,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock."""
 
+    def __repr__(self) -> str:
+        return "SYSTEM_CLOCK"
+
     def now(self) -> float:
         """Seconds since the Unix epoch."""
         return time.time()
