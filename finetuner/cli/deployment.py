@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from finetuner.deployment.monitor import Monitor
     from finetuner.deployment.rollout import Rollout
     from finetuner.deployment.state import RolloutState
+    from finetuner.providers.model import Model
 
 Named = Annotated[str, typer.Argument(help="The rollout's name.")]
 Approver = Annotated[str | None, typer.Option(help="Who answers for it; you by default.")]
@@ -33,11 +34,36 @@ def start(
     """Begin a rollout, with all traffic on base."""
     from finetuner.deployment.rollout import Rollout
 
-    begun = Rollout.create(
-        name, base=names.model(base, workspace), tuned=names.model(tuned, workspace), store=workspace
-    )
+    models = [names.model(typed, workspace) for typed in (base, tuned)]
+    begun = Rollout.create(name, base=models[0], tuned=models[1], store=workspace)
+    for model in models:
+        if not _known(model, begun):
+            output.advice(
+                f"warning: neither the catalog of {model.reference.provider} nor this journal knows {model}: "
+                "a typo shows only when requests come"
+            )
     output.advice(f"serve with Router(Rollout.get({name!r})), then: fine-tuner-cc rollout shadow {name} --rate 0.2")
     _show(begun.state, as_json=as_json)
+
+
+def status(
+    name: Annotated[str | None, typer.Argument(help="The rollout's name; all of them by default.")] = None,
+    workspace: Place = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where a rollout is, or all of them."""
+    from finetuner.deployment.rollout import Rollout
+    from finetuner.deployment.text import state_text
+    from finetuner.records.journal import Journal
+    from finetuner.records.rollouts import RolloutRecords
+
+    if name is not None:
+        _show(_rollout(name, workspace).state, as_json=as_json)
+        return
+    journal = Journal.open(workspace)
+    states = [Rollout.get(known, store=journal).state for known in RolloutRecords(journal).names()]
+    text = "\n".join(state_text(state).splitlines()[0] for state in states) or "no rollouts yet"
+    output.result(text, states, as_json=as_json)
 
 
 def shadow(
@@ -86,10 +112,8 @@ def report(name: Named, workspace: Place = None, as_json: AsJson = False) -> Non
 
 def decide(name: Named, workspace: Place = None, as_json: AsJson = False) -> None:
     """Tell what to do now and why; exit status 1 unless it is to promote. Changes no traffic."""
-    from finetuner.deployment.text import decision_text
-
     decision = _rollout(name, workspace).decide()
-    output.result(decision_text(decision), decision, as_json=as_json)
+    output.result(str(decision), decision, as_json=as_json)
     if decision.action != "PROMOTE":
         raise typer.Exit(1)
 
@@ -297,7 +321,17 @@ def checklist(
         raise typer.Exit(1)
 
 
-ROLLOUT: Final[tuple[Callable[..., None], ...]] = (start, shadow, ramp, report, decide, watch, rollback, promote)
+ROLLOUT: Final[tuple[Callable[..., None], ...]] = (
+    start,
+    status,
+    shadow,
+    ramp,
+    report,
+    decide,
+    watch,
+    rollback,
+    promote,
+)
 """`fine-tuner-cc rollout …`."""
 
 MONITOR: Final[tuple[Callable[..., None], ...]] = (
@@ -317,6 +351,15 @@ def _rollout(name: str, workspace: str | None) -> "Rollout":
     return Rollout.get(name, store=workspace)
 
 
+def _known(model: "Model", rollout: "Rollout") -> bool:
+    from finetuner.records.jobs import JobRecords
+
+    catalog = model.provider.catalog
+    if not catalog.models or catalog.find(model.reference.model) is not None:
+        return True
+    return JobRecords(rollout.journal).by_model(model.reference) is not None
+
+
 def _monitor(name: str, workspace: str | None) -> "Monitor":
     from finetuner.deployment.monitor import monitor
 
@@ -324,11 +367,9 @@ def _monitor(name: str, workspace: str | None) -> "Monitor":
 
 
 def _look(look: "Look") -> str:
-    from finetuner.deployment.text import decision_text
-
     if look.decision is None or look.state is None:
         return look.trouble or "nothing to tell"
-    return f"{look.state.status}, {look.state.share:.0%} of units: {decision_text(look.decision)}"
+    return f"{look.state.status}, {look.state.share:.0%} of units: {look.decision}"
 
 
 def _show(state: "RolloutState", *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from finetuner.data.splitting import Split
 from finetuner.demo.logs import SYSTEM, fresh_requests, write_logs
 from finetuner.deployment.decision import Decision
 from finetuner.deployment.gates import Gates
-from finetuner.deployment.text import decision_text, report_text
+from finetuner.deployment.text import report_text
 from finetuner.evaluation.comparison import Comparison
 from finetuner.evaluation.evidence import ModelEvidence
 from finetuner.evaluation.gate import RegressionResult, regression
@@ -219,7 +219,7 @@ def rolled_out(job: ft.Job, traffic: Sequence[Traffic], workspace: Path, say: Sa
     decision = rollout.decide()
     say(report_text(decision.report))
     say("\n== Decide")
-    say(decision_text(decision))
+    say(str(decision))
     return rollout, decision
 
 
@@ -259,7 +259,7 @@ def pictured(job: ft.Job, comparison: Comparison, gate: RegressionResult, decisi
             Section(title="Training", text=str(job.verdict()), picture=job.curve().svg()),
             *compared_page.sections,
             Section(title="Regression gate", text=regression_text(gate)),
-            Section(title="Rollout", text=f"{report_text(decision.report)}\n\n{decision_text(decision)}"),
+            Section(title="Rollout", text=f"{report_text(decision.report)}\n\n{decision}"),
         ],
     )
 

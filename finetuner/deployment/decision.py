@@ -82,6 +82,10 @@ class Decision:
     gates: Gates
     rules: int = RULES_VERSION
 
+    def __str__(self) -> str:
+        """The action on the first line, a reason on each of the others."""
+        return "\n".join([self.action, *(f"- {reason}" for reason in self.reasons)])
+
     def again(self) -> "Decision":
         """The decision that these numbers call for now: an equal one, while the rules are the same."""
         return decide(self.report, self.situation, gates=self.gates)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from finetuner._core.money import usd
-from finetuner.deployment.decision import Decision
 from finetuner.deployment.experiment import (
     ArmReport,
     ExperimentReport,
@@ -39,11 +38,6 @@ def state_text(state: RolloutState) -> str:
 def report_text(report: ExperimentReport) -> str:
     """Both arms, their differences, and what can't be told yet."""
     return "\n".join(_report_lines(report))
-
-
-def decision_text(decision: Decision) -> str:
-    """The action on the first line, a reason on each of the others."""
-    return "\n".join([decision.action, *(f"- {reason}" for reason in decision.reasons)])
 
 
 def _report_lines(report: ExperimentReport) -> Iterator[str]:

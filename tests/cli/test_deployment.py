@@ -153,3 +153,20 @@ def test_a_rollout_is_exported_for_monitoring(shell, job):
     assert shell("monitor", "export", "tickets", "--to", "grafana") == 0
     assert shell.json["panels"]
     assert shell("monitor", "export", "tickets", "--to", "nothing") == 2
+
+
+def test_a_model_that_nobody_knows_is_warned_about_before_requests_come(shell):
+    assert shell("rollout", "start", "typo", "--base", "local:nope", "--tuned", "local:ngram-small") == 0
+    assert "neither the catalog of local nor this journal knows local:nope" in shell.err
+    assert "knows local:ngram-small" not in shell.err
+
+
+def test_status_shows_one_rollout_or_all_of_them(shell):
+    assert shell("rollout", "status") == 0
+    assert shell.out.strip() == "no rollouts yet"
+    for name in ("first", "second"):
+        shell("rollout", "start", name, "--base", "local:ngram-base", "--tuned", "local:ngram-small")
+    assert shell("rollout", "status") == 0
+    assert [line.split(":")[0] for line in shell.out.splitlines()] == ["first", "second"]
+    assert shell("rollout", "status", "first") == 0
+    assert "base: local:ngram-base" in shell.out
