@@ -22,8 +22,6 @@ from finetuner.evaluation.comparison import compare
 from finetuner.evaluation.ports import LabeledData
 from finetuner.evaluation.session import EvaluateOptions
 from finetuner.providers.model import Model
-from finetuner.providers.reference import ModelReference
-from finetuner.providers.registry import connect
 from finetuner.records.jobs import JobRecord, JobRecords
 
 _WEEK_DAYS = 7
@@ -164,7 +162,7 @@ class Monitor:
         reevaluation.require_fresh(fresh.fingerprint, audit)
         first = reevaluation.before_rollout(rollout.journal, state.base, state.tuned)
         options["journal"] = rollout.journal
-        pair = (base or self._model(state.base), tuned or self._model(state.tuned))
+        pair = (base or self.rollout.model("base"), tuned or self.rollout.model("tuned"))
         look = reevaluation.looked(compare(*pair, fresh, **options), rollout.clock.now())
         earlier = reevaluation.kept(audit)
         made = reevaluation.against(look, earlier, first, margin=state.gates.quality_margin, known=known_labels)
@@ -206,10 +204,6 @@ class Monitor:
         if job is not None:
             bases[state.tuned] = models["base"] = self._base(job)
         return retirements(models, bases=bases, job=None if job is None else job.job_id, on=on, soon_days=soon_days)
-
-    def _model(self, name: str) -> Model:
-        reference = ModelReference.parse(name)
-        return Model(reference, provider=connect(reference.provider, workspace=self.rollout.journal.workspace))
 
     @property
     def _job(self) -> JobRecord | None:

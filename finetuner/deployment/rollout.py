@@ -18,9 +18,11 @@ from finetuner.deployment.decision import Decision, Situation
 from finetuner.deployment.decision import decide as decided
 from finetuner.deployment.experiment import ExperimentReport
 from finetuner.deployment.gates import Gates
-from finetuner.deployment.state import RolloutState
+from finetuner.deployment.state import Arm, RolloutState
 from finetuner.errors import JournalError, RolloutError, UnknownNameError
 from finetuner.providers.model import Model
+from finetuner.providers.reference import ModelReference
+from finetuner.providers.registry import connect
 from finetuner.records.journal import Journal
 from finetuner.records.rollouts import DecisionRecord, RolloutRecords
 
@@ -128,6 +130,16 @@ class Rollout:
         if found is None:
             raise UnknownNameError(f"rollout {self.name} is no longer in the journal")
         return codec.structure(found, RolloutState)
+
+    def model(self, arm: Arm) -> Model:
+        """The model of an arm, reached through the rollout's own workspace.
+
+        Raises:
+            UnknownNameError: Its provider isn't installed.
+        """
+        state = self.state
+        reference = ModelReference.parse(state.base if arm == "base" else state.tuned)
+        return Model(reference, provider=connect(reference.provider, workspace=self.journal.workspace))
 
     @property
     def state_path(self) -> Path:

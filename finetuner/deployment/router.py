@@ -73,12 +73,12 @@ class Router:
             UsageError: A spend cap is set for a model whose price isn't known.
         """
         state = rollout.state
-        first = Model(state.base) if base is None else base
+        first = rollout.model("base") if base is None else base
         limits = shadow or ShadowOptions()
         self._traffic = traffic = Traffic(
             base=answerer(first, state.base),
             tuned=answerer(
-                Model(state.tuned) if tuned is None else tuned,
+                rollout.model("tuned") if tuned is None else tuned,
                 state.tuned,
                 (first if isinstance(first, Model) else Model(state.base)).reference.model,
             ),

@@ -165,3 +165,13 @@ def test_feedback_finds_its_answer(rollout: Rollout, clock: FakeClock) -> None:
 def test_an_impossible_unit_is_refused(rollout: Rollout, clock: FakeClock, unit: str) -> None:
     with pytest.raises(UsageError):
         router(rollout, clock).complete("hi", unit=unit)
+
+
+def test_models_are_reached_through_the_rollouts_own_workspace(tmp_path, monkeypatch):
+    """A tuned model lies in the workspace of its rollout, wherever the service runs."""
+    monkeypatch.chdir(tmp_path)
+    rollout = Rollout.create("here", base="local:ngram-base", tuned="local:ngram-small", store=tmp_path / "elsewhere")
+    rollout.ramp(0.99)
+    with Router(rollout) as router:
+        assert router.complete("refund please: refund or delivery?", unit="7").text
+    assert not (tmp_path / ".finetuner").exists()
