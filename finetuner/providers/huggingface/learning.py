@@ -121,6 +121,7 @@ def _settings(plan: Plan, validated: bool) -> dict[str, Any]:
         "fp16": False,
         "gradient_checkpointing": cuda,
         "dataloader_pin_memory": cuda,
+        "ddp_backend": "gloo" if share > 1 and not cuda else None,
         "ddp_find_unused_parameters": False if share > 1 else None,
     }
 
@@ -158,10 +159,8 @@ def workers() -> int:
 
 
 def launch_command(module: str, arguments: Sequence[str], count: int) -> tuple[str, ...]:
-    """What starts a module in so many processes of this machine, by accelerate."""
-    where = "--multi_gpu" if libraries.torch().cuda.is_available() else "--cpu"
-    settings = ("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")
-    launch = (sys.executable, "-m", "accelerate.commands.launch", where, "--num_processes", str(count), *settings)
+    """What starts a module in so many processes of this machine; in each, accelerate finds the others."""
+    launch = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count))
     return (*launch, "-m", module, *arguments)
 
 

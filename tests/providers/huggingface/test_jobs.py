@@ -143,7 +143,7 @@ class TestWishes:
 
 @pytest.mark.slow
 class TestSeveralProcesses:
-    """As several GPUs are used: accelerate starts the processes, and the first tells of the job."""
+    """As several GPUs are used: one process each, of which the first tells of the job."""
 
     @pytest.fixture(autouse=True)
     def _two(self, monkeypatch) -> None:
