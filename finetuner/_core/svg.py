@@ -46,7 +46,7 @@ class Axis:
         return round(self.first + (value - self.low) / (self.high - self.low) * (self.last - self.first), 1)
 
     def ticks(self) -> list[float]:
-        """Round values inside the axis, evenly spaced: some four to eight multiples of 1, 2 or 5 and a power of ten."""
+        """Round values inside the axis, evenly spaced: two to eight multiples of 1, 2 or 5 and a power of ten."""
         rough = (self.high - self.low) / _TICKS
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * _ALMOST)

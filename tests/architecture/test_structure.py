@@ -33,6 +33,7 @@ TOPICS = {
     "evaluation/statistics/test_intervals.py": "all intervals alike",
     "evaluation/statistics/test_planning.py": "power and sizes",
     "evaluation/test_storm.py": "evaluating through bad weather",
+    "providers/huggingface/test_example.py": "the example on weights that a package ships",
     "providers/local/test_files.py": "files as the embedded provider keeps them",
     "providers/local/test_store.py": "jobs as the embedded provider keeps them",
     "providers/openai/test_connect.py": "the connection that `connect` makes",
