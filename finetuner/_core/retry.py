@@ -23,7 +23,7 @@ def _wait(state: tenacity.RetryCallState) -> float:
 
 
 def pause_before_retry(error: BaseException | None, tries: int) -> float | None:
-    """Seconds before the same call is made again, in loops that can't afford 30 µs a call; None where it isn't worth it.
+    """Seconds before a call is made again, for loops that can't afford 30 µs a call; None where it is not worth it.
 
     As long as the provider asks, else like `retrying`.
 
