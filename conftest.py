@@ -12,10 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 from finetuner.demo.logs import write_logs
+
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")  # no test depends on how busy the machine is
 
 _HERE = Path.cwd()
 _COMMANDS = Path(sys.executable).parent
